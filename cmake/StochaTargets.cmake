@@ -1,0 +1,25 @@
+# How stocha's targets are made, said once: warnings, sanitizers, include root, one test binary a folder.
+
+add_library(stocha_flags INTERFACE)
+target_include_directories(stocha_flags INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(stocha_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Werror)
+if(STOCHA_SANITIZE)
+  target_compile_options(stocha_flags INTERFACE -fsanitize=${STOCHA_SANITIZE} -fno-omit-frame-pointer
+                                                -fno-sanitize-recover=all)
+  target_link_options(stocha_flags INTERFACE -fsanitize=${STOCHA_SANITIZE})
+endif()
+
+# stocha_library(NAME SOURCES a.cc ... [DEPS target ...])
+function(stocha_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(${name} PUBLIC stocha_flags ${ARG_DEPS})
+endfunction()
+
+# stocha_test(NAME SOURCES a_test.cc ... [DEPS target ...]): every TEST becomes a ctest entry.
+function(stocha_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE stocha_flags ${ARG_DEPS} GTest::gtest_main)
+  gtest_discover_tests(${name} PROPERTIES TIMEOUT 120 DISCOVERY_TIMEOUT 60)
+endfunction()

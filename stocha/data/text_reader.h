@@ -1,0 +1,25 @@
+// Documents out of the files people have: .txt (one document), .jsonl (one a line, key "text"), and
+// either compressed with zstd (.zst). Streams: memory stays bounded by the longest document.
+#ifndef STOCHA_DATA_TEXT_READER_H_
+#define STOCHA_DATA_TEXT_READER_H_
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string_view>
+
+namespace stocha {
+
+struct TextProgress {
+  uint64_t bytes_read;  // of the file as stored
+  uint64_t bytes_total;
+};
+
+// Calls `document` for each non-empty document in order. Throws Error naming file and line: missing
+// file, unknown ending, broken zstd stream, a line that is no JSON object with a string "text".
+void ReadDocuments(const std::filesystem::path& path,
+                   const std::function<void(std::string_view text, TextProgress)>& document);
+
+}  // namespace stocha
+
+#endif  // STOCHA_DATA_TEXT_READER_H_

@@ -1,0 +1,34 @@
+// Which instruction set the kernels use: the best one this machine has, or STOCHA_ISA.
+#ifndef STOCHA_KERNELS_ISA_H_
+#define STOCHA_KERNELS_ISA_H_
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace stocha {
+
+enum class Isa : uint8_t { kScalar, kAvx2, kAvx512 };
+
+constexpr std::string_view IsaName(Isa isa) {
+  switch (isa) {
+    case Isa::kScalar:
+      return "scalar";
+    case Isa::kAvx2:
+      return "avx2";
+    case Isa::kAvx512:
+      return "avx512";
+  }
+  return "?";
+}
+
+// The ISAs this machine can run, slowest first; kScalar is always there.
+std::vector<Isa> AvailableIsas();
+
+// The fastest available one, or the one named by the environment variable STOCHA_ISA. Throws Error
+// when that names nothing known or nothing this machine has. Read once, then fixed for the process.
+Isa SelectedIsa();
+
+}  // namespace stocha
+
+#endif  // STOCHA_KERNELS_ISA_H_

@@ -1,0 +1,29 @@
+// What holds at a step: pure functions of (recipe, step), so a resume needs no schedule state.
+#ifndef STOCHA_RECIPE_SCHEDULE_H_
+#define STOCHA_RECIPE_SCHEDULE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "stocha/recipe/recipe.h"
+
+namespace stocha {
+
+// The activation that step `step` (0-based, < recipe.steps) trains with. A phase covers the steps
+// with step < round(until * steps). In an annealed phase p goes linearly from the phase's p at its
+// first step to anneal_to at its last.
+Activation ActivationAt(const Recipe& recipe, int64_t step);
+
+// The activation of the exported model: the last phase's, at the last step.
+Activation FinalActivation(const Recipe& recipe);
+
+// The first step of every phase but the first: where a chart marks a switch.
+std::vector<int64_t> ActivationSwitches(const Recipe& recipe);
+
+// Learning rate of step `step`: linear warm-up, (step + 1) / warmup_steps, then the schedule.
+double LearningRateAt(const Recipe& recipe, int64_t step);
+
+}  // namespace stocha
+
+#endif  // STOCHA_RECIPE_SCHEDULE_H_
