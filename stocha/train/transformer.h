@@ -1,0 +1,72 @@
+// The model that is trained: Llama, Qwen2 and Qwen3 as transformers computes them, on torch's
+// autograd.
+//
+// Weights are plain f32 tensors in the order of ListTensors(config). The activation, the coins and
+// the compute type are values passed to each forward pass, never state of the model.
+#ifndef STOCHA_TRAIN_TRANSFORMER_H_
+#define STOCHA_TRAIN_TRANSFORMER_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "stocha/model/activation.h"
+#include "stocha/model/checkpoint.h"
+#include "stocha/model/config.h"
+#include "stocha/model/tensors.h"
+#include "stocha/recipe/recipe.h"
+#include "stocha/train/gated_activation_op.h"
+
+namespace stocha {
+
+// gate, up: [tokens, intermediate_size] of the compute type, contiguous; returns the same shape.
+using GatedActivationFunction = std::function<at::Tensor(
+    const at::Tensor& gate, const at::Tensor& up, const GatedActivationCall& call)>;
+
+struct ForwardOptions {
+  Activation activation;
+  uint64_t seed = 0;  // of the coins; with `step` and the layer it makes the CoinStream
+  uint32_t step = 0;
+  uint32_t first_row = 0;                        // index, in the global batch, of the first token
+  ComputeType compute_type = ComputeType::kF32;  // of matrix products and attention
+  double l1_scale = 0;                           // GatedActivationCall::l1_scale of every layer
+  std::span<GatedActivationStats> stats;         // one a layer, summed into; empty: none wanted
+  GatedActivationFunction gated_activation = GatedActivation;  // a benchmark puts another in
+};
+
+// f32 weights in the order of ListTensors(config). Random: normal(0, 0.02), the projections that
+// write to the residual stream (o_proj, down_proj) divided by sqrt(2 layers), norms 1, biases 0.
+std::vector<at::Tensor> RandomWeights(const ModelConfig& config, uint64_t seed);
+std::vector<at::Tensor> LoadWeights(const Checkpoint& checkpoint);
+
+// Forward passes are const; what autograd records belongs to the caller's tensors.
+class Transformer {
+ public:
+  // Takes `weights` over as leaves that require gradients.
+  Transformer(ModelConfig config, std::vector<at::Tensor> weights);
+
+  const ModelConfig& config() const { return config_; }
+  const std::vector<TensorSpec>& specs() const { return specs_; }      // ListTensors(config)
+  const std::vector<at::Tensor>& weights() const { return weights_; }  // f32, one a spec
+
+  // ids: [batch, sequence], int64. Returns [batch * sequence, vocab_size] of the compute type.
+  at::Tensor Logits(const at::Tensor& ids, const ForwardOptions& options) const;
+  // Mean cross-entropy in nats a token, an f32 scalar. targets: as ids.
+  at::Tensor Loss(const at::Tensor& ids, const at::Tensor& targets,
+                  const ForwardOptions& options) const;
+
+ private:
+  struct Layer;  // indices into weights_
+
+  ModelConfig config_;
+  std::vector<TensorSpec> specs_;
+  std::vector<at::Tensor> weights_;
+  at::Tensor cos_, sin_;  // [max_position_embeddings, head_dim / 2], f32
+};
+
+}  // namespace stocha
+
+#endif  // STOCHA_TRAIN_TRANSFORMER_H_
