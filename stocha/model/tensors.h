@@ -1,4 +1,4 @@
-// The one list of a model's weights: name, shape, role, in Hugging Face names and order.
+// The one list of a model's weights: name, shape, role; Hugging Face names, in forward order.
 // Loader, exporter, trainer, engine and `inspect` all walk it.
 #ifndef STOCHA_MODEL_TENSORS_H_
 #define STOCHA_MODEL_TENSORS_H_
