@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "stocha/model/config.h"
@@ -23,18 +24,23 @@ struct Checkpoint {
 
   // The view of one tensor of ListTensors(config).
   const TensorView& Get(const TensorSpec& spec) const;
-  bool has_tokenizer() const { return std::filesystem::exists(tokenizer_path()); }
+  bool has_tokenizer() const {
+    std::error_code ignored;
+    return std::filesystem::exists(tokenizer_path(), ignored);
+  }
   std::filesystem::path tokenizer_path() const { return directory / "tokenizer.json"; }
 };
 
 // Throws Error when the folder or a file is missing, when config and tensors contradict each other
 // (missing, unexpected, of another shape or type). A stored head equal in name to a tied one
-// ("lm_head.weight" with tie_word_embeddings) and rotary inv_freq buffers are ignored.
+// ("lm_head.weight" with tie_word_embeddings) and rotary inv_freq buffers are ignored. config.dtype
+// is that of the embedding as stored.
 Checkpoint OpenCheckpoint(const std::filesystem::path& directory);
 
-// Writes a whole model directory aside and renames it. `tensors` must be those of
-// ListTensors(config), by name and shape, all of config.dtype. tokenizer.json and
-// tokenizer_config.json are copied from `tokenizer` (a tokenizer.json; empty: none).
+// Writes a whole model directory aside and renames it; an old model directory is replaced, any
+// other folder with files in it is refused. `tensors` must be those of ListTensors(config), by name
+// and shape, all of config.dtype. tokenizer.json and tokenizer_config.json are copied from
+// `tokenizer` (a tokenizer.json; empty: none).
 void WriteCheckpoint(const std::filesystem::path& directory, const ModelConfig& config,
                      std::span<const NamedTensor> tensors, const std::filesystem::path& tokenizer);
 
