@@ -22,10 +22,11 @@ class Optimizer {
 
   // Global norm of the gradients, before clipping. Every weight must have one.
   double GradientNorm() const;
-  // Clips by `gradient_norm`, updates every weight and frees the gradients.
+  // Clips by `gradient_norm`, updates every weight and drops the gradients.
   void Step(double learning_rate, double gradient_norm);
+  void DropGradients();
 
-  // Updates done.
+  // Updates done; set when a run is resumed, beside the moments.
   int64_t step() const { return step_; }
   void set_step(int64_t step);
   // First and second moments, f32, one a weight, in the order of `specs`.
@@ -34,12 +35,13 @@ class Optimizer {
 
  private:
   struct Group {
-    double weight_decay;
+    double weight_decay = 0;
     std::vector<at::Tensor> weights, first_moments, second_moments, steps;
   };
 
   std::vector<at::Tensor> weights_, first_moments_, second_moments_;
   std::vector<Group> groups_;
+  at::Tensor steps_done_;  // step_ as a f32 scalar, shared by all weights
   double beta1_, beta2_, epsilon_, clip_norm_;
   int64_t step_ = 0;
 };

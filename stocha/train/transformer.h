@@ -14,7 +14,6 @@
 #include <vector>
 
 #include "stocha/model/activation.h"
-#include "stocha/model/checkpoint.h"
 #include "stocha/model/config.h"
 #include "stocha/model/tensors.h"
 #include "stocha/recipe/recipe.h"
@@ -37,11 +36,6 @@ struct ForwardOptions {
   GatedActivationFunction gated_activation = GatedActivation;  // a benchmark puts another in
 };
 
-// f32 weights in the order of ListTensors(config). Random: normal(0, 0.02), the projections that
-// write to the residual stream (o_proj, down_proj) divided by sqrt(2 layers), norms 1, biases 0.
-std::vector<at::Tensor> RandomWeights(const ModelConfig& config, uint64_t seed);
-std::vector<at::Tensor> LoadWeights(const Checkpoint& checkpoint);
-
 // Forward passes are const; what autograd records belongs to the caller's tensors.
 class Transformer {
  public:
@@ -59,12 +53,21 @@ class Transformer {
                   const ForwardOptions& options) const;
 
  private:
-  struct Layer;  // indices into weights_
+  struct Rope {
+    at::Tensor cos, sin;  // [sequence, 1, head_dim / 2], f32
+  };
+  Rope RopeTables(int64_t sequence) const;
+  // Of layer `layer`, or of the whole model (-1). Undefined when the architecture has no such
+  // weight.
+  at::Tensor Weight(TensorRole role, int layer) const;
+  at::Tensor Attention(const at::Tensor& x, const Rope& rope, int layer) const;
+  at::Tensor FeedForward(const at::Tensor& x, int layer, const ForwardOptions& options) const;
 
   ModelConfig config_;
   std::vector<TensorSpec> specs_;
   std::vector<at::Tensor> weights_;
-  at::Tensor cos_, sin_;  // [max_position_embeddings, head_dim / 2], f32
+  std::vector<int> index_;          // [layers + 1, roles] into weights_; -1: absent
+  at::Tensor inverse_frequencies_;  // [head_dim / 2], f32
 };
 
 }  // namespace stocha
