@@ -1,0 +1,158 @@
+// stocha inspect: what a model directory holds, after checking that config and tensors agree.
+#include <fmt/format.h>
+
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "stocha/base/error.h"
+#include "stocha/cli/command.h"
+#include "stocha/model/checkpoint.h"
+#include "stocha/model/tokenizer.h"
+
+namespace stocha {
+namespace {
+
+using OrderedJson = nlohmann::ordered_json;
+
+struct InspectOptions {
+  std::string model;
+  bool json = false;
+  bool tensors = false;  // list them too
+};
+
+// Weights are reported by what they are part of.
+constexpr std::array<std::string_view, 5> kParts = {"embedding", "attention", "ffn", "norms",
+                                                    "head"};
+
+size_t PartOf(TensorRole role) {
+  switch (role) {
+    case TensorRole::kEmbedding:
+      return 0;
+    case TensorRole::kQuery:
+    case TensorRole::kKey:
+    case TensorRole::kValue:
+    case TensorRole::kQueryBias:
+    case TensorRole::kKeyBias:
+    case TensorRole::kValueBias:
+    case TensorRole::kQueryNorm:
+    case TensorRole::kKeyNorm:
+    case TensorRole::kAttentionOutput:
+      return 1;
+    case TensorRole::kGate:
+    case TensorRole::kUp:
+    case TensorRole::kDown:
+      return 2;
+    case TensorRole::kInputNorm:
+    case TensorRole::kPostAttentionNorm:
+    case TensorRole::kFinalNorm:
+      return 3;
+    case TensorRole::kHead:
+      return 4;
+  }
+  return 0;
+}
+
+// Everything shown, in the order shown; both outputs print it.
+OrderedJson Describe(const Checkpoint& checkpoint, bool list_tensors) {
+  // The config as it would be written: every value that counts, defaults filled in.
+  OrderedJson config = OrderedJson::parse(ModelConfigToJson(checkpoint.config));
+  std::array<uint64_t, kParts.size()> bytes{};
+  OrderedJson tensors = OrderedJson::array();
+  for (const TensorSpec& spec : ListTensors(checkpoint.config)) {
+    const TensorView& tensor = checkpoint.Get(spec);
+    bytes[PartOf(spec.role)] += tensor.bytes.size();
+    tensors.push_back({{"name", spec.name},
+                       {"dtype", DTypeName(tensor.dtype)},
+                       {"shape", tensor.shape},
+                       {"bytes", tensor.bytes.size()}});
+  }
+  OrderedJson shown;
+  shown["model"] = checkpoint.directory.string();
+  shown["parameters"] = CountParameters(checkpoint.config);
+  shown["dtype"] = DTypeName(checkpoint.config.dtype);
+  shown["activation"] = ToString(checkpoint.config.activation);
+  shown["sparse"] = checkpoint.config.activation.sparse();
+  shown["tokenizer_vocab_size"] = nullptr;
+  if (checkpoint.has_tokenizer()) {
+    shown["tokenizer_vocab_size"] = Tokenizer::FromFile(checkpoint.tokenizer_path()).vocab_size();
+  }
+  for (size_t part = 0; part < kParts.size(); ++part) {
+    shown["bytes"][std::string(kParts[part])] = bytes[part];
+  }
+  shown["config"] = std::move(config);
+  if (list_tensors) shown["tensors"] = std::move(tensors);
+  return shown;
+}
+
+std::string Bytes(uint64_t bytes) {
+  constexpr double kMiB = 1 << 20;
+  if (bytes < 10 << 10) return fmt::format("{} B", bytes);
+  return fmt::format("{:.2f} MiB", static_cast<double>(bytes) / kMiB);
+}
+
+void PrintTable(const OrderedJson& shown) {
+  const auto row = [](std::string_view name, const std::string& value) {
+    fmt::print("{:<24} {}\n", name, value);
+  };
+  const auto text = [](const OrderedJson& value) {
+    return value.is_string() ? value.get<std::string>() : value.dump();
+  };
+  const bool sparse = shown["sparse"];
+  row("model", Printable(text(shown["model"]), 1000));
+  row("parameters", text(shown["parameters"]));
+  row("dtype", text(shown["dtype"]));
+  row("activation", text(shown["activation"]) + (sparse ? " (neurons that do not fire are skipped)"
+                                                        : " (every neuron is computed)"));
+  const OrderedJson& vocab = shown["tokenizer_vocab_size"];
+  row("tokenizer", vocab.is_null() ? "none" : vocab.dump() + " ids");
+  for (const auto& [key, value] : shown["config"].items()) {
+    // "activation" and "dtype" stand above; null says that nothing is set.
+    if (value.is_null() || key == "activation" || key == "hidden_act" || key == "dtype" ||
+        key == "torch_dtype") {
+      continue;
+    }
+    row(key, text(value));
+  }
+  uint64_t total = 0;
+  for (const auto& [part, bytes] : shown["bytes"].items()) {
+    row("bytes in " + part, Bytes(bytes));
+    total += bytes.get<uint64_t>();
+  }
+  row("bytes in all", Bytes(total));
+  if (!shown.contains("tensors")) return;
+  fmt::print("\n{:<56} {:<5} {}\n", "tensor", "dtype", "shape");
+  for (const OrderedJson& tensor : shown["tensors"]) {
+    fmt::print("{:<56} {:<5} {}\n", text(tensor["name"]), text(tensor["dtype"]),
+               text(tensor["shape"]));
+  }
+}
+
+void Inspect(const InspectOptions& options) {
+  const OrderedJson shown = Describe(OpenCheckpoint(options.model), options.tensors);
+  if (options.json) {
+    fmt::print("{}\n", shown.dump(2, ' ', false, OrderedJson::error_handler_t::replace));
+  } else {
+    PrintTable(shown);
+  }
+}
+
+}  // namespace
+
+void AddInspectCommand(CLI::App& app, Run& run) {
+  auto options = std::make_shared<InspectOptions>();
+  CLI::App* sub = app.add_subcommand("inspect", "Show what a model directory holds");
+  sub->add_option("MODEL", options->model, "model directory (config.json, model.safetensors)")
+      ->required();
+  sub->add_flag("--tensors", options->tensors, "list the tensors too");
+  sub->add_flag("--json", options->json, "print JSON");
+  sub->footer("Example:\n  stocha inspect models/demo --tensors");
+  sub->callback([options, &run] { run = [options] { Inspect(*options); }; });
+}
+
+}  // namespace stocha
