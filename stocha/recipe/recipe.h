@@ -1,5 +1,5 @@
 // A training run, whole, as a TOML file: model, data, optimiser, steps, activation phases.
-// docs/training.md lists every key; one visitor of the fields gives parse, write and that list.
+// docs/recipe-keys.md lists every key; one visitor of the fields gives parse, write and that page.
 #ifndef STOCHA_RECIPE_RECIPE_H_
 #define STOCHA_RECIPE_RECIPE_H_
 
@@ -79,14 +79,19 @@ struct Recipe {
 
 // Parses TOML; `where` names the text in errors; relative paths in it are relative to `base`.
 // `overrides` are "table.key=value" (value in TOML; a bare word counts as a string), applied before
-// validation. Throws Error with file, line and column on a syntax error, an unknown key, a wrong
-// type or a value out of range.
+// validation; relative paths in them are relative to the current directory. All paths come out
+// absolute. A model's num_key_value_heads and head_dim come out filled in; with init_from and no
+// shape, `model` stays as it was born, all zero. Throws Error with file, line and column on a
+// syntax error, an unknown key, a wrong type or a value out of range.
 Recipe ParseRecipe(std::string_view toml, std::string_view where, const std::filesystem::path& base,
                    std::span<const std::string> overrides = {});
 Recipe ReadRecipe(const std::filesystem::path& file, std::span<const std::string> overrides = {});
 
 // The recipe with every key written out; ParseRecipe gives an equal one back.
 std::string RecipeToToml(const Recipe& recipe);
+
+// docs/recipe-keys.md.
+std::string RecipeKeysMarkdown();
 
 }  // namespace stocha
 

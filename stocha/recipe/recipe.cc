@@ -1,0 +1,216 @@
+#include "stocha/recipe/recipe.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ranges>
+
+#include "stocha/base/error.h"
+#include "stocha/base/file.h"
+#include "stocha/recipe/recipe_reader.h"
+#include "stocha/recipe/schedule.h"
+
+namespace stocha {
+namespace {
+
+constexpr uint64_t kMaxFileBytes = 1 << 20;
+// toml++ limits brackets to 256 deep, but not dotted keys: "a.a.a..." would overflow its stack.
+constexpr int64_t kMaxDots = 4096;
+
+void LimitDots(std::string_view text, const std::string& where) {
+  const int64_t dots = std::ranges::count(text, '.');
+  if (dots <= kMaxDots) return;
+  throw Error({.where = where,
+               .what = "too many dots for a recipe",
+               .got = std::to_string(dots),
+               .expected = "at most " + std::to_string(kMaxDots),
+               .hint = "name folders of token shards instead of each file"});
+}
+
+toml::table ParseToml(std::string_view text, const std::string& where) {
+  LimitDots(text, where);
+  try {
+    return toml::parse(text, std::string_view(where));
+  } catch (const toml::parse_error& error) {
+    const toml::source_position at = error.source().begin;
+    throw Error({.where = fmt::format("{}:{}:{}", where, at.line, at.column),
+                 .what = std::string(error.description())});
+  }
+}
+
+[[noreturn]] void ThrowOverride(const std::string& where, std::string what) {
+  throw Error({.where = where, .what = std::move(what), .expected = "--set table.key=value"});
+}
+
+// The value of an override as a table with the one key "value", its source named `where`.
+toml::table ParseOverrideValue(const std::string& text, const std::string& where) {
+  // Structured text must parse; anything else that does not is a bare word, e.g. a file's name.
+  const bool structured = text.find_first_of("[{\"'") == 0;
+  try {
+    toml::table table = ParseToml("value = " + text, where);
+    if (table.size() == 1) return table;
+  } catch (const Error&) {
+    if (structured) throw;
+  }
+  if (structured || text.find('\n') != std::string::npos)
+    ThrowOverride(where, "more than one value");
+  return ParseToml("value = '" + text + "'", where);
+}
+
+// Moving a node keeps its source, which later tells an override from a line of the file.
+void Insert(toml::table& table, std::string_view key, toml::node&& node) {
+  node.visit([&](auto& value) { table.insert_or_assign(key, std::move(value)); });
+}
+
+void ApplyOverride(const std::string& text, toml::table* recipe) {
+  const size_t equals = text.find('=');
+  const std::string path = text.substr(0, equals);
+  const std::string where = "--set " + path;
+  if (equals == std::string::npos || path.empty()) ThrowOverride("--set " + text, "no key=value");
+  LimitDots(path, where);
+  toml::table value = ParseOverrideValue(text.substr(equals + 1), where);
+
+  toml::table* table = recipe;
+  std::string_view rest = path;
+  for (size_t dot = rest.find('.'); dot != std::string_view::npos; dot = rest.find('.')) {
+    const std::string_view name = rest.substr(0, dot);
+    toml::node* inner = table->get(name);
+    if (inner == nullptr) inner = &table->insert(name, toml::table()).first->second;
+    if (!inner->is_table()) ThrowOverride(where, "\"" + std::string(name) + "\" is no table");
+    table = inner->as_table();
+    rest.remove_prefix(dot + 1);
+  }
+  Insert(*table, rest, std::move(*value.get("value")));
+}
+
+// Sizes that follow from others when left out.
+void FillModel(const RecipeReader& reader, ModelConfig* model) {
+  const std::pair<const char*, int64_t> needed[] = {
+      {"model.hidden_size", model->hidden_size},
+      {"model.intermediate_size", model->intermediate_size},
+      {"model.num_hidden_layers", model->num_hidden_layers},
+      {"model.num_attention_heads", model->num_attention_heads}};
+  for (const auto& [key, value] : needed) {
+    if (value != 0) continue;
+    throw Error({.where = reader.Where(key),
+                 .what = std::string(key) + " is missing",
+                 .hint = "give the model's shape, or model.init_from alone"});
+  }
+  if (model->num_key_value_heads == 0) model->num_key_value_heads = model->num_attention_heads;
+  if (model->head_dim != 0) return;
+  if (model->hidden_size % model->num_attention_heads != 0) {
+    throw Error({.where = reader.Where("model.num_attention_heads"),
+                 .what = "model.num_attention_heads does not divide hidden_size",
+                 .got = fmt::format("{} heads, hidden_size {}", model->num_attention_heads,
+                                    model->hidden_size),
+                 .hint = "set model.head_dim"});
+  }
+  model->head_dim = model->hidden_size / model->num_attention_heads;
+}
+
+void CheckModel(const RecipeReader& reader, Recipe* recipe) {
+  if (!recipe->init_from.empty() && recipe->model == ModelConfig{}) return;
+  FillModel(reader, &recipe->model);
+  if (recipe->model.vocab_size == 0 && recipe->tokenizer.empty()) {
+    throw Error(
+        {.where = reader.Where("model.vocab_size"),
+         .what = "neither model.vocab_size nor model.tokenizer is set",
+         .hint = "set model.tokenizer to the tokenizer.json that the shards were made with"});
+  }
+  ModelConfig checked = recipe->model;
+  if (checked.vocab_size == 0) checked.vocab_size = 1;  // the tokenizer's, not known yet
+  ValidateModelConfig(checked, reader.Where("model"));
+  if (recipe->sequence_length > recipe->model.max_position_embeddings) {
+    throw Error({.where = reader.Where("data.sequence_length"),
+                 .what = "data.sequence_length exceeds model.max_position_embeddings",
+                 .got = std::to_string(recipe->sequence_length),
+                 .expected = fmt::format("at most {}", recipe->model.max_position_embeddings)});
+  }
+}
+
+void CheckBatches(const RecipeReader& reader, const Recipe& recipe) {
+  if (recipe.train.empty()) {
+    throw Error({.where = reader.Where("data.train"),
+                 .what = "data.train is missing",
+                 .expected = "token shards or folders of them",
+                 .hint = "make them with: stocha tokenize"});
+  }
+  // A token's row in the global batch is a 32-bit counter of the coins.
+  constexpr int64_t kMaxRows = int64_t{1} << 32;
+  if (recipe.batch_size * recipe.sequence_length > kMaxRows) {
+    throw Error({.where = reader.Where("training.batch_size"),
+                 .what = "tokens a step, batch_size * sequence_length",
+                 .got = std::to_string(recipe.batch_size * recipe.sequence_length),
+                 .expected = "at most " + std::to_string(kMaxRows)});
+  }
+  if (recipe.micro_batch_size != 0 && recipe.batch_size % recipe.micro_batch_size != 0) {
+    throw Error(
+        {.where = reader.Where("training.micro_batch_size"),
+         .what = "training.micro_batch_size does not divide batch_size",
+         .got = fmt::format("{}, batch_size {}", recipe.micro_batch_size, recipe.batch_size)});
+  }
+}
+
+void CheckSchedule(const RecipeReader& reader, const Recipe& recipe) {
+  const int64_t left = recipe.steps - DecaySteps(recipe);
+  if (recipe.warmup_steps <= left) return;
+  throw Error({.where = reader.Where("optimizer.warmup_steps"),
+               .what = "optimizer.warmup_steps leaves no room in training.steps",
+               .got = std::to_string(recipe.warmup_steps),
+               .expected = fmt::format("at most {}", left),
+               .hint = "warm up over fewer steps or train for more"});
+}
+
+void CheckPhases(const RecipeReader& reader, const Recipe& recipe) {
+  const auto fail = [&](size_t phase, std::string what, double got, std::string expected) {
+    throw Error({.where = reader.Where(fmt::format("activation[{}]", phase)),
+                 .what = fmt::format("activation[{}].{}", phase, what),
+                 .got = fmt::format("{}", got),
+                 .expected = std::move(expected)});
+  };
+  if (recipe.activation.empty()) {
+    throw Error({.where = reader.Where("activation"),
+                 .what = "no [[activation]]",
+                 .expected = "at least one phase, e.g. activation = \"relu\""});
+  }
+  double before = 0;
+  for (size_t i = 0; i < recipe.activation.size(); ++i) {
+    const ActivationPhase& phase = recipe.activation[i];
+    if (phase.until <= before) {
+      fail(i, "until", phase.until, fmt::format("more than the phase before, {}", before));
+    }
+    before = phase.until;
+    const bool anneals = phase.anneal_to != -1;
+    if (anneals && phase.anneal_to < 0) fail(i, "anneal_to", phase.anneal_to, "0 to 1, or -1");
+    const ActivationKind kind = phase.activation.kind;
+    if (anneals && kind != ActivationKind::kStochastic && kind != ActivationKind::kExpected) {
+      fail(i, "anneal_to", phase.anneal_to, "-1: only stocha:P and expected:P have a p to move");
+    }
+  }
+  if (before != 1) fail(recipe.activation.size() - 1, "until", before, "1 for the last phase");
+}
+
+}  // namespace
+
+Recipe ParseRecipe(std::string_view toml, std::string_view where, const std::filesystem::path& base,
+                   std::span<const std::string> overrides) {
+  const RecipeSource source{.file = std::string(where), .base = base};
+  toml::table table = ParseToml(toml, source.file);
+  for (const std::string& text : overrides) ApplyOverride(text, &table);
+
+  Recipe recipe;
+  RecipeReader reader(table, source);
+  VisitRecipe(recipe, reader);
+  reader.RejectUnknownKeys();
+  CheckModel(reader, &recipe);
+  CheckBatches(reader, recipe);
+  CheckSchedule(reader, recipe);
+  CheckPhases(reader, recipe);
+  return recipe;
+}
+
+Recipe ReadRecipe(const std::filesystem::path& file, std::span<const std::string> overrides) {
+  return ParseRecipe(ReadFile(file, kMaxFileBytes), file.string(), file.parent_path(), overrides);
+}
+
+}  // namespace stocha
