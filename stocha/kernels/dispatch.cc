@@ -1,0 +1,19 @@
+#include "stocha/kernels/isa.h"
+#include "stocha/kernels/kernel_sets.h"
+
+namespace stocha {
+
+const KernelTable& Kernels(Isa isa) {
+  switch (isa) {
+#if defined(__x86_64__)
+    case Isa::kAvx2:
+      return kAvx2Kernels;
+    case Isa::kAvx512:
+      return kAvx512Kernels;
+#endif
+    default:
+      return kScalarKernels;
+  }
+}
+
+}  // namespace stocha

@@ -1,0 +1,17 @@
+// The sets that dispatch.cc chooses from; each is defined in the file of its ISA.
+#ifndef STOCHA_KERNELS_KERNEL_SETS_H_
+#define STOCHA_KERNELS_KERNEL_SETS_H_
+
+#include "stocha/kernels/kernels.h"
+
+namespace stocha {
+
+extern const KernelTable kScalarKernels;
+#if defined(__x86_64__)
+extern const KernelTable kAvx2Kernels;
+extern const KernelTable kAvx512Kernels;
+#endif
+
+}  // namespace stocha
+
+#endif  // STOCHA_KERNELS_KERNEL_SETS_H_
