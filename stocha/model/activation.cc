@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
+#include <system_error>
+#include <vector>
 
 #include "stocha/base/error.h"
 
@@ -13,12 +16,14 @@ bool DrawsOrAverages(ActivationKind kind) {
   return kind == ActivationKind::kStochastic || kind == ActivationKind::kExpected;
 }
 
-// Cuts the part of `text` before `separator` off and returns it.
-std::string_view TakeUntil(std::string_view* text, char separator) {
-  const size_t end = std::min(text->find(separator), text->size());
-  const std::string_view part = text->substr(0, end);
-  text->remove_prefix(std::min(end + 1, text->size()));
-  return part;
+std::vector<std::string_view> SplitAtCommas(std::string_view text) {
+  std::vector<std::string_view> parts;
+  for (size_t comma = text.find(','); comma != text.npos; comma = text.find(',')) {
+    parts.push_back(text.substr(0, comma));
+    text.remove_prefix(comma + 1);
+  }
+  parts.push_back(text);
+  return parts;
 }
 
 [[noreturn]] void ThrowUnknown(std::string_view text, std::string_view where) {
@@ -37,14 +42,14 @@ Activation StochasticActivation(double p) {
 }
 
 Activation ParseActivation(std::string_view text, std::string_view where) {
-  std::string_view rest = text;
-  const std::string_view head = TakeUntil(&rest, ',');
-  if (head == "relu" && head == text) return {.kind = ActivationKind::kRelu};
-  if (head == "silu" && head == text) return {.kind = ActivationKind::kSilu};
-  if (head == "relu2" && head == text) return {.kind = ActivationKind::kReluSquared};
+  if (text == "relu") return {.kind = ActivationKind::kRelu};
+  if (text == "silu") return {.kind = ActivationKind::kSilu};
+  if (text == "relu2") return {.kind = ActivationKind::kReluSquared};
 
-  std::string_view value = head;
-  const std::string_view name = TakeUntil(&value, ':');
+  const std::vector<std::string_view> parts = SplitAtCommas(text);
+  const size_t colon = std::min(parts[0].find(':'), parts[0].size());
+  const std::string_view name = parts[0].substr(0, colon);
+  const std::string_view value = parts[0].substr(std::min(colon + 1, parts[0].size()));
   if (name != "stocha" && name != "expected") ThrowUnknown(text, where);
   double p = -1;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), p);
@@ -53,19 +58,18 @@ Activation ParseActivation(std::string_view text, std::string_view where) {
   }
   Activation activation = StochasticActivation(p);
   if (name == "expected") activation.kind = ActivationKind::kExpected;
-  if (head.size() == text.size()) return activation;
-  do {
-    const std::string_view option = TakeUntil(&rest, ',');
-    if (option == "smooth") {
+  for (size_t i = 1; i < parts.size(); ++i) {
+    const bool may_share = name == "stocha" && activation.granularity == CoinGranularity::kElement;
+    if (parts[i] == "smooth" && !activation.smooth_positive) {
       activation.smooth_positive = true;
-    } else if (option == "token" && name == "stocha") {
+    } else if (parts[i] == "token" && may_share) {
       activation.granularity = CoinGranularity::kToken;
-    } else if (option == "layer" && name == "stocha") {
+    } else if (parts[i] == "layer" && may_share) {
       activation.granularity = CoinGranularity::kLayer;
     } else {
       ThrowUnknown(text, where);
     }
-  } while (!rest.empty());
+  }
   return activation;
 }
 

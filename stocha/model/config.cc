@@ -203,10 +203,11 @@ ModelConfig ParseModelConfig(std::string_view json_text, std::string_view where)
   config.num_hidden_layers = json.Integer("num_hidden_layers", 1, kMaxLayers);
   config.num_attention_heads = json.Integer("num_attention_heads", 1, kMaxHeads);
 
-  const bool null_kv_heads = json.value().contains("num_key_value_heads");
-  const int64_t kv_heads = null_kv_heads ? 0 : info.num_key_value_heads;
-  config.num_key_value_heads = json.IntegerOr(
-      "num_key_value_heads", kv_heads > 0 ? kv_heads : config.num_attention_heads, 1, kMaxHeads);
+  // null asks for as many as there are query heads, in every architecture.
+  int64_t kv_heads = info.num_key_value_heads;
+  if (kv_heads == 0 || parsed.contains("num_key_value_heads"))
+    kv_heads = config.num_attention_heads;
+  config.num_key_value_heads = json.IntegerOr("num_key_value_heads", kv_heads, 1, kMaxHeads);
   int64_t head_dim = info.head_dim;
   if (head_dim == 0) head_dim = config.hidden_size / config.num_attention_heads;
   config.head_dim = json.IntegerOr("head_dim", head_dim, 1, kMaxHeadDim);
@@ -314,6 +315,11 @@ void ValidateModelConfig(const ModelConfig& config, std::string_view where) {
   require_size("num_key_value_heads", config.num_key_value_heads, kMaxHeads);
   require_size("head_dim", config.head_dim, kMaxHeadDim);
   require_size("max_position_embeddings", config.max_position_embeddings, kMaxPositions);
+  // transformers' LlamaConfig demands it even where head_dim is given.
+  require(config.architecture != Architecture::kLlama ||
+              config.hidden_size % config.num_attention_heads == 0,
+          "num_attention_heads", config.num_attention_heads,
+          "a divisor of hidden_size = " + std::to_string(config.hidden_size));
   require(config.head_dim % 2 == 0, "head_dim", config.head_dim,
           "an even number, for RoPE turns pairs");
   require(config.q_size() <= kMaxQuerySize, "num_attention_heads", config.num_attention_heads,
@@ -321,11 +327,6 @@ void ValidateModelConfig(const ModelConfig& config, std::string_view where) {
   require(config.num_attention_heads % config.num_key_value_heads == 0, "num_key_value_heads",
           config.num_key_value_heads,
           "a divisor of num_attention_heads = " + std::to_string(config.num_attention_heads));
-  // transformers' LlamaConfig demands it even where head_dim is given.
-  require(config.architecture != Architecture::kLlama ||
-              config.hidden_size % config.num_attention_heads == 0,
-          "num_attention_heads", config.num_attention_heads,
-          "a divisor of hidden_size = " + std::to_string(config.hidden_size));
   require(config.rms_norm_eps > 0 && config.rms_norm_eps < 1, "rms_norm_eps", config.rms_norm_eps,
           "a number between 0 and 1");
   const auto positive = [](double value) { return value > 0 && std::isfinite(value); };
