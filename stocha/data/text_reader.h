@@ -15,8 +15,12 @@ struct TextProgress {
   uint64_t bytes_total;
 };
 
-// Calls `document` for each non-empty document in order. Throws Error naming file and line: missing
-// file, unknown ending, broken zstd stream, a line that is no JSON object with a string "text".
+// The longest document.
+inline constexpr uint64_t kMaxDocumentBytes = uint64_t{1} << 30;
+
+// Calls `document` for each non-empty document in order; the text of a .txt may hold any bytes.
+// Throws Error naming file and line: missing file, unknown ending, broken zstd stream, a line that
+// is no JSON object with a string "text", a document longer than kMaxDocumentBytes.
 void ReadDocuments(const std::filesystem::path& path,
                    const std::function<void(std::string_view text, TextProgress)>& document);
 

@@ -35,10 +35,12 @@ class TokenShard {
   uint64_t text_bytes() const { return text_bytes_; }
   uint32_t vocab_size() const { return vocab_size_; }
   const TokenizerDigest& tokenizer() const { return tokenizer_; }
-  // Copies tokens [begin, begin + out.size()); must lie within size().
+  // Copies tokens [begin, begin + out.size()). Throws Error when they do not lie within size(), or
+  // when an id is none of the vocabulary's (a damaged file).
   void Read(uint64_t begin, std::span<int32_t> out) const;
 
  private:
+  std::string path_;  // for errors
   MappedFile file_;
   uint64_t size_ = 0;
   uint64_t text_bytes_ = 0;
@@ -52,13 +54,17 @@ class TokenShardWriter {
  public:
   TokenShardWriter(const std::filesystem::path& path, uint32_t vocab_size,
                    const TokenizerDigest& tokenizer);
-  // Ids must be in [0, vocab_size).
+  // Throws Error on an id that is not in [0, vocab_size), and on a full disk.
   void Append(std::span<const int32_t> ids, uint64_t text_bytes);
   uint64_t size() const { return size_; }
   void Commit();  // throws Error when nothing was appended
 
  private:
+  void Flush();
+
+  std::string path_;  // for errors
   AtomicFile file_;
+  std::vector<std::byte> buffer_;  // ids not yet written
   uint64_t size_ = 0;
   uint64_t text_bytes_ = 0;
   uint32_t vocab_size_;

@@ -9,7 +9,7 @@ namespace stocha {
 std::string Range::ToString() const {
   const bool has_max = std::isfinite(max);
   if (open_min || open_max) {
-    const std::string low = fmt::format("{} {}", open_min ? "above" : "at least", min);
+    std::string low = fmt::format("{} {}", open_min ? "above" : "at least", min);
     if (!has_max) return low;
     return low + fmt::format(", {} {}", open_max ? "below" : "at most", max);
   }

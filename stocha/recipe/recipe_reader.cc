@@ -67,7 +67,7 @@ bool IsTableOfKnown(const std::string& key, std::span<const std::string> known) 
 }  // namespace
 
 std::string RecipeSource::Where(const toml::source_region& region) const {
-  const std::string path = SourcePath(region);
+  std::string path = SourcePath(region);
   if (path != file) return path;
   return fmt::format("{}:{}:{}", path, region.begin.line, region.begin.column);
 }

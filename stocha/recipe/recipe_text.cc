@@ -22,6 +22,7 @@ std::string Quote(const std::string& text) {
 
 std::string QuoteList(const std::vector<std::string>& texts) {
   std::vector<std::string> quoted;
+  quoted.reserve(texts.size());
   for (const std::string& text : texts) quoted.push_back(Quote(text));
   return fmt::format("[{}]", fmt::join(quoted, ", "));
 }

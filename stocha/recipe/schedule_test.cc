@@ -76,6 +76,7 @@ Recipe WithSchedule(LearningRateSchedule schedule) {
 
 std::vector<double> LearningRates(const Recipe& recipe) {
   std::vector<double> rates;
+  rates.reserve(static_cast<size_t>(recipe.steps));
   for (int64_t step = 0; step < recipe.steps; ++step) rates.push_back(LearningRateAt(recipe, step));
   return rates;
 }
