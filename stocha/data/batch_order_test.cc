@@ -65,6 +65,7 @@ TEST(PermuteIndex, IsEvenOverKeys) {
 // come from a few lines of Python with the same definition.
 TEST(PermuteIndex, NeverChanges) {
   std::vector<uint64_t> order;
+  order.reserve(8);
   for (uint64_t i = 0; i < 8; ++i) order.push_back(PermuteIndex(i, 8, 1));
   EXPECT_EQ(order, (std::vector<uint64_t>{0, 4, 2, 3, 1, 6, 7, 5}));
   constexpr uint64_t kHuge = uint64_t{1} << 40;
@@ -139,6 +140,7 @@ TEST_F(BatchOrderTest, VisitsEveryWindowOnceAnEpoch) {
   const std::vector<TokenShard> shards = Shards({1000, 20, 333});
   const BatchOrder order(shards, 7, 42);
   std::vector<int32_t> in_order;
+  in_order.reserve(order.num_windows());
   for (uint64_t i = 0; i < order.num_windows(); ++i) in_order.push_back(InOrder(order, i, 8)[0]);
   std::vector<std::vector<int32_t>> epochs;
   for (uint64_t epoch = 0; epoch < 3; ++epoch) {

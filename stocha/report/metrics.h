@@ -33,6 +33,7 @@ struct ValidationMetrics {
   std::vector<double> sparsity;
 };
 
+// One line, its end not included. What is no number in JSON (NaN, infinity) becomes null.
 std::string ToJsonLine(const StepMetrics& metrics);
 std::string ToJsonLine(const ValidationMetrics& metrics);
 
@@ -42,8 +43,8 @@ struct RunMetrics {
   std::vector<ValidationMetrics> validations;
 };
 
-// Reads RUN/metrics.jsonl. A last line cut off by a kill is ignored; any other broken line throws
-// Error with file and line.
+// Reads RUN/metrics.jsonl. A last line without its end was cut off by a kill and is ignored; any
+// other broken line throws Error with file and line. null is read as NaN.
 RunMetrics ReadRunMetrics(const std::filesystem::path& run);
 
 // Drops what a resumed run will write again: lines of step >= `step` (validation: > `step`), and a
