@@ -25,8 +25,11 @@ constexpr std::string_view IsaName(Isa isa) {
 // The ISAs this machine can run, slowest first; kScalar is always there.
 std::vector<Isa> AvailableIsas();
 
-// The fastest available one, or the one named by the environment variable STOCHA_ISA. Throws Error
-// when that names nothing known or nothing this machine has. Read once, then fixed for the process.
+// The available ISA of that name. Throws Error, with `where` at its head, when there is none.
+Isa IsaNamed(std::string_view name, std::string_view where);
+
+// The fastest available one, or the one named by the environment variable STOCHA_ISA. Throws as
+// IsaNamed does. Read once, then fixed for the process.
 Isa SelectedIsa();
 
 }  // namespace stocha
