@@ -1,0 +1,92 @@
+#include "stocha/train/inputs.h"
+
+#include <string>
+#include <utility>
+
+#include "stocha/base/error.h"
+
+namespace stocha {
+namespace {
+
+// The part of a config that the weights were trained for; the rest may change from run to run.
+ModelConfig Shape(ModelConfig config) {
+  config.max_position_embeddings = 0;
+  config.dtype = DType::kF32;
+  config.activation = {};
+  config.bos_token_id.reset();
+  config.eos_token_ids.clear();
+  return config;
+}
+
+}  // namespace
+
+TrainingInputs::TrainingInputs(Recipe recipe, const Checkpoint* resumed)
+    : recipe_(std::move(recipe)), train_shards_(OpenShards(recipe_.train)) {
+  if (!recipe_.validation.empty()) validation_shards_ = OpenShards(recipe_.validation);
+  if (resumed == nullptr && !recipe_.init_from.empty()) init_ = OpenCheckpoint(recipe_.init_from);
+  CompleteModel(resumed);
+  CheckTokenizer();
+  CheckModel();
+  train_.emplace(train_shards_, recipe_.sequence_length, recipe_.seed);
+  if (!validation_shards_.empty()) {
+    validation_.emplace(validation_shards_, recipe_.sequence_length, recipe_.seed);
+  }
+}
+
+void TrainingInputs::CompleteModel(const Checkpoint* resumed) {
+  if (recipe_.tokenizer.empty() && init_ && init_->has_tokenizer()) {
+    recipe_.tokenizer = init_->tokenizer_path().string();
+  }
+  if (resumed != nullptr) {
+    recipe_.model = resumed->config;
+    return;
+  }
+  if (init_ && recipe_.model == ModelConfig{}) {
+    recipe_.model = init_->config;
+    return;
+  }
+  if (recipe_.model.vocab_size == 0) recipe_.model.vocab_size = train_shards_[0].vocab_size();
+  if (!init_) return;
+  if (Shape(recipe_.model) != Shape(init_->config)) {
+    throw Error({.where = recipe_.init_from,
+                 .what = "the model has another shape than the recipe's [model]",
+                 .hint = "leave out the shape in [model] to take that of init_from"});
+  }
+  recipe_.model.bos_token_id = init_->config.bos_token_id;
+  recipe_.model.eos_token_ids = init_->config.eos_token_ids;
+}
+
+void TrainingInputs::CheckTokenizer() const {
+  const auto check = [](const TokenizerDigest& expected, const TokenizerDigest& got,
+                        const std::string& where, const std::string& what) {
+    if (expected == got) return;
+    throw Error({.where = where,
+                 .what = "made with another tokenizer than " + what,
+                 .hint = "make both with the same tokenizer.json: stocha tokenize"});
+  };
+  const TokenizerDigest& digest = train_shards_[0].tokenizer();
+  if (!recipe_.tokenizer.empty()) {
+    check(DigestTokenizer(recipe_.tokenizer), digest, recipe_.train[0], recipe_.tokenizer);
+  }
+  if (!validation_shards_.empty()) {
+    check(digest, validation_shards_[0].tokenizer(), recipe_.validation[0], recipe_.train[0]);
+  }
+}
+
+void TrainingInputs::CheckModel() const {
+  const int64_t vocab_size = train_shards_[0].vocab_size();
+  if (vocab_size > recipe_.model.vocab_size) {
+    throw Error({.where = recipe_.train[0],
+                 .what = "more token ids than the model has",
+                 .got = std::to_string(vocab_size),
+                 .expected = "at most vocab_size " + std::to_string(recipe_.model.vocab_size)});
+  }
+  if (recipe_.sequence_length > recipe_.model.max_position_embeddings) {
+    throw Error({.where = "data.sequence_length",
+                 .what = "exceeds the model's max_position_embeddings",
+                 .got = std::to_string(recipe_.sequence_length),
+                 .expected = "at most " + std::to_string(recipe_.model.max_position_embeddings)});
+  }
+}
+
+}  // namespace stocha
