@@ -182,6 +182,7 @@ TEST(ConfigTest, RefusesWhatIsNotComputedOrMakesNoSense) {
       {"rms_norm_eps", R"("1e-6")", "a number"},
       {"tie_word_embeddings", "1", "true or false"},
       {"bos_token_id", "-1", "from 0"},
+      {"bos_token_id", "[1, 2]", "one token id"},
   };
   for (const Refused& refused : cases) {
     Json json = SmallLlama();
