@@ -1,22 +1,19 @@
 // stocha-train RECIPE.toml: the one place of training that prints.
-#include <sys/types.h>
+#include <fmt/format.h>
 
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "stocha/base/error.h"
 #include "stocha/base/progress.h"
-#include "stocha/recipe/schedule.h"
-#include "stocha/report/run_summary.h"
 #include "stocha/train/commands.h"
 #include "stocha/train/stop_signal.h"
 #include "stocha/train/trainer.h"
+#include "stocha/train/training_summary.h"
 
 namespace stocha {
 namespace {
@@ -32,12 +29,6 @@ struct TrainingFlags {
   bool json = false;
 };
 
-std::string Fixed(double value, int digits) {
-  char text[64];
-  std::snprintf(text, sizeof(text), "%.*f", digits, value);
-  return text;
-}
-
 // Progress and notes on stderr.
 class Console : public TrainingObserver {
  public:
@@ -47,28 +38,23 @@ class Console : public TrainingObserver {
                                         .unit = "tok",
                                         .total = static_cast<uint64_t>(start.steps),
                                         .start = static_cast<uint64_t>(start.step)});
-    std::string line = FormatCount(static_cast<double>(start.parameters)) + " parameters, " +
-                       FormatCount(static_cast<double>(start.tokens_per_step)) +
-                       " tokens a step, " + std::to_string(start.threads) +
-                       (start.threads == 1 ? " thread" : " threads");
-    if (start.step > 0) line += ", continuing after step " + std::to_string(start.step);
-    Print(line);
+    Print(
+        fmt::format("{} parameters, {} tokens a step, {} thread{}{}",
+                    FormatCount(static_cast<double>(start.parameters)),
+                    FormatCount(static_cast<double>(start.tokens_per_step)), start.threads,
+                    start.threads == 1 ? "" : "s",
+                    start.step == 0 ? "" : fmt::format(", continuing after step {}", start.step)));
   }
 
   void OnStep(const StepMetrics& metrics) override {
-    if (metrics.activation != activation_ && !activation_.empty() && metrics.p == 0) {
-      Print("step " + std::to_string(metrics.step) + ": " + activation_ + " -> " +
-            metrics.activation);
-    }
-    activation_ = metrics.activation;
     progress_->Update(static_cast<uint64_t>(metrics.step) + 1,
                       static_cast<double>(metrics.tokens - tokens_before_),
-                      "loss " + Fixed(metrics.loss, 4) + "  " + metrics.activation);
+                      fmt::format("loss {:.4f}  {}", metrics.loss, metrics.activation));
   }
 
   void OnValidation(const ValidationMetrics& metrics) override {
-    Print("after step " + std::to_string(metrics.step) + ": validation loss " +
-          Fixed(metrics.loss, 4) + " with " + metrics.activation);
+    Print(fmt::format("after step {}: validation loss {:.4f} with {}", metrics.step, metrics.loss,
+                      metrics.activation));
   }
 
   void OnCheckpoint(const fs::path& directory) override { Print("saved " + directory.string()); }
@@ -86,61 +72,8 @@ class Console : public TrainingObserver {
   }
 
   std::optional<Progress> progress_;
-  std::string activation_;
   int64_t tokens_before_ = 0;
 };
-
-std::string Losses(const std::vector<ValidationMetrics>& validations) {
-  std::string text;
-  for (const ValidationMetrics& validation : validations) {
-    if (!text.empty()) text += ", ";
-    text += Fixed(validation.loss, 4) + " with " + validation.activation;
-  }
-  return text;
-}
-
-std::string SummaryText(const RunSummary& summary, const fs::path& run) {
-  std::string text = "Trained " + std::to_string(summary.steps) + " steps on " +
-                     FormatCount(static_cast<double>(summary.tokens)) + " tokens at " +
-                     FormatCount(summary.tokens_per_s) + " tok/s; training loss " +
-                     Fixed(summary.final_train_loss, 4) + ".";
-  if (!summary.before_switch.empty()) {
-    text += " Validation loss before the switch at step " + std::to_string(summary.switch_step) +
-            ": " + Losses(summary.before_switch) + ".";
-  }
-  if (!summary.at_end.empty()) {
-    text += " Validation loss at the end: " + Losses(summary.at_end) + ".";
-  }
-  if (!summary.sparsity.empty()) {
-    text += " Silent hidden units: " + Fixed(100 * summary.mean_sparsity, 1) + " %.";
-  }
-  return text + " The model is in " + (run / "final").string() + ".";
-}
-
-nlohmann::json LossesJson(const std::vector<ValidationMetrics>& validations) {
-  nlohmann::json list = nlohmann::json::array();
-  for (const ValidationMetrics& validation : validations) {
-    list.push_back({{"step", validation.step},
-                    {"activation", validation.activation},
-                    {"loss", validation.loss}});
-  }
-  return list;
-}
-
-std::string SummaryJson(const RunSummary& summary, const fs::path& run) {
-  return nlohmann::json{{"run", run.string()},
-                        {"model", (run / "final").string()},
-                        {"steps", summary.steps},
-                        {"tokens", summary.tokens},
-                        {"tokens_per_s", summary.tokens_per_s},
-                        {"train_loss", summary.final_train_loss},
-                        {"switch_step", summary.switch_step},
-                        {"before_switch", LossesJson(summary.before_switch)},
-                        {"at_end", LossesJson(summary.at_end)},
-                        {"sparsity", summary.mean_sparsity},
-                        {"sparsity_per_layer", summary.sparsity}}
-      .dump();
-}
 
 void TrainCommand(const TrainingFlags& flags) {
   if (flags.recipe.empty()) {
@@ -161,16 +94,15 @@ void TrainCommand(const TrainingFlags& flags) {
   console.Finish();
   const std::string run = options.run.string();
   if (!result.finished) {
-    throw Error({.where = run,
-                 .what = "stopped after " + std::to_string(result.steps) + " of " +
-                         std::to_string(recipe.steps) + " steps, all saved",
-                 .hint = "continue with: stocha train " + (options.run / "recipe.toml").string() +
-                         " --output " + run + " --resume"});
+    throw Error(
+        {.where = run,
+         .what = fmt::format("stopped after {} of {} steps, all saved", result.steps, recipe.steps),
+         .hint = fmt::format("continue with: stocha train {} --output {} --resume",
+                             (options.run / "recipe.toml").string(), run)});
   }
-  const RunSummary summary = Summarize(ReadRunMetrics(options.run));
-  std::printf(
-      "%s\n",
-      (flags.json ? SummaryJson(summary, options.run) : SummaryText(summary, options.run)).c_str());
+  const TrainingSummary summary =
+      Summarize(recipe, ReadRunMetrics(options.run), options.run / "final");
+  std::printf("%s\n", (flags.json ? ToJson(summary) : ToText(summary)).c_str());
 }
 
 }  // namespace
