@@ -1,0 +1,174 @@
+#include "stocha/engine/ffn.h"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+#include "stocha/engine/activate.h"
+
+namespace stocha {
+namespace {
+
+// Neurons whose up and down rows are worked on together.
+constexpr int64_t kGroup = 8;
+
+// Active fractions below which skipping is faster, measured on Zen 4 (bench/README.md): alone, a
+// token skips whatever does not fire; together, tokens that all read a neuron share its rows better
+// in dense tiles.
+constexpr double kAloneCrossover = 0.9;
+constexpr double kTogetherCrossover = 0.3;
+
+bool SkipSilent(const Workspace& ws, int layer, size_t tokens) {
+  if (ws.ffn_mode != FfnMode::kAuto) return ws.ffn_mode == FfnMode::kSparse;
+  return ws.last_fraction[layer] < (tokens == 1 ? kAloneCrossover : kTogetherCrossover);
+}
+
+// One block of neurons for all tokens of the pass, on one thread.
+class Block {
+ public:
+  Block(const LayerWeights& weights, int layer, std::span<const Token> tokens, int64_t block,
+        const Workspace& ws)
+      : weights_(weights),
+        kernels_(ws.kernels),
+        tokens_(tokens),
+        layer_(layer),
+        count_(static_cast<int64_t>(tokens.size())),
+        first_(block * kNeuronBlock),
+        neurons_(std::min(kNeuronBlock, weights.gate.rows - first_)),
+        x_(ws.normed.data()),
+        out_(ws.ffn_blocks.data() + block * count_ * weights.up.cols) {}
+
+  // Fills act_ and returns how many neurons fire, summed over tokens.
+  int64_t Gate() {
+    Dot(kernels_, weights_.gate, {.count = neurons_, .first = first_},
+        {.data = x_, .stride = weights_.gate.cols, .count = count_}, act_.data(), kNeuronBlock);
+    int64_t fired = 0;
+    std::array<float, kNeuronBlock> scratch;
+    for (int64_t t = 0; t < count_; ++t) {
+      const Token& token = tokens_[t];
+      float* act = Act(t);
+      ActivateBlock(
+          kernels_, token.activation, {.seed = token.seed, .layer = static_cast<uint32_t>(layer_)},
+          static_cast<uint32_t>(token.position), static_cast<uint32_t>(first_),
+          {act, static_cast<size_t>(neurons_)}, {scratch.data(), static_cast<size_t>(neurons_)});
+      fired += neurons_ - std::count(act, act + neurons_, 0.0F);
+    }
+    return fired;
+  }
+
+  // Each returns how many neurons' rows it read.
+  int64_t Dense() {
+    std::fill_n(out_, count_ * weights_.up.cols, 0.0F);
+    std::array<int32_t, kNeuronBlock> all;
+    std::iota(all.begin(), all.end(), static_cast<int32_t>(first_));
+    RunGroups({all.data(), static_cast<size_t>(neurons_)});
+    return neurons_;
+  }
+
+  int64_t Sparse() {
+    std::fill_n(out_, count_ * weights_.up.cols, 0.0F);
+    return count_ == 1 ? SparseAlone() : SparseTogether();
+  }
+
+ private:
+  float* Act(int64_t t) { return act_.data() + t * kNeuronBlock; }
+
+  // `neurons` in rising order, each for every token; one that does not fire is multiplied by 0.
+  void RunGroups(std::span<const int32_t> neurons) {
+    std::array<float, kPassTokens * kGroup> hidden;  // [tokens, kGroup]
+    for (size_t begin = 0; begin < neurons.size(); begin += kGroup) {
+      const auto group = neurons.subspan(begin, std::min<size_t>(kGroup, neurons.size() - begin));
+      const RowSet rows = {.count = static_cast<int64_t>(group.size()), .index = group.data()};
+      Dot(kernels_, weights_.up, rows, {.data = x_, .stride = weights_.up.cols, .count = count_},
+          hidden.data(), kGroup);
+      for (int64_t t = 0; t < count_; ++t) {
+        for (size_t i = 0; i < group.size(); ++i) {
+          const float act = Act(t)[group[i] - first_];
+          float& h = hidden[t * kGroup + i];
+          h = act == 0 ? 0 : act * h;
+        }
+      }
+      Axpy(kernels_, weights_.down, rows, hidden.data(), kGroup,
+           {.data = out_, .stride = weights_.down.cols, .count = count_});
+    }
+  }
+
+  int64_t SparseAlone() {
+    std::array<int32_t, kNeuronBlock> firing;
+    size_t count = 0;
+    for (int64_t i = 0; i < neurons_; ++i) {
+      if (Act(0)[i] != 0) firing[count++] = static_cast<int32_t>(first_ + i);
+    }
+    RunGroups({firing.data(), count});
+    return static_cast<int64_t>(count);
+  }
+
+  // A neuron at a time, for the tokens where it fires: its rows are read once.
+  int64_t SparseTogether() {
+    int64_t rows_read = 0;
+    std::array<int32_t, kPassTokens> firing;  // tokens
+    std::array<float, kPassTokens> hidden;
+    for (int64_t i = 0; i < neurons_; ++i) {
+      int64_t count = 0;
+      for (int64_t t = 0; t < count_; ++t) {
+        if (Act(t)[i] != 0) firing[count++] = static_cast<int32_t>(t);
+      }
+      if (count == 0) continue;
+      ++rows_read;
+      const RowSet row = {.count = 1, .first = first_ + i};
+      const int64_t cols = weights_.up.cols;
+      Dot(kernels_, weights_.up, row,
+          {.data = x_, .stride = cols, .index = firing.data(), .count = count}, hidden.data(), 1);
+      for (int64_t j = 0; j < count; ++j) hidden[j] *= Act(firing[j])[i];
+      Axpy(kernels_, weights_.down, row, hidden.data(), 1,
+           {.data = out_, .stride = cols, .index = firing.data(), .count = count});
+    }
+    return rows_read;
+  }
+
+  const LayerWeights& weights_;
+  const KernelTable& kernels_;
+  std::span<const Token> tokens_;
+  int layer_;
+  int64_t count_;  // tokens
+  int64_t first_;  // neuron
+  int64_t neurons_;
+  const float* x_;                                     // [tokens, hidden_size]
+  float* out_;                                         // [tokens, hidden_size]
+  std::array<float, kPassTokens * kNeuronBlock> act_;  // [tokens, neurons]
+};
+
+}  // namespace
+
+void Ffn(const LayerWeights& weights, int layer, std::span<const Token> tokens, Workspace& ws) {
+  const auto blocks = static_cast<int>(ws.fired.size());
+  const bool skip = SkipSilent(ws, layer, tokens.size());
+  ws.pool->ParallelFor(blocks, [&](int index, int) {
+    Block block(weights, layer, tokens, index, ws);
+    ws.fired[index] = block.Gate();
+    ws.rows_read[index] = skip ? block.Sparse() : block.Dense();
+  });
+  LayerStats pass = {.tokens = static_cast<int64_t>(tokens.size())};
+  for (int index = 0; index < blocks; ++index) {
+    pass.fired += ws.fired[index];
+    pass.rows_read += ws.rows_read[index];
+  }
+  ws.stats[layer] += pass;
+  ws.last_fraction[layer] = pass.ActiveFraction(weights.gate.rows);
+}
+
+void AddFfnOutput(const Workspace& ws, int64_t blocks, int64_t tokens, int64_t t,
+                  int64_t hidden_size, float* x) {
+  constexpr int64_t kColumns = 64;  // summed in registers
+  for (int64_t first = 0; first < hidden_size; first += kColumns) {
+    const int64_t count = std::min(kColumns, hidden_size - first);
+    std::array<float, kColumns> sums{};
+    for (int64_t block = 0; block < blocks; ++block) {
+      const float* part = ws.ffn_blocks.data() + (block * tokens + t) * hidden_size + first;
+      for (int64_t i = 0; i < count; ++i) sums[i] += part[i];
+    }
+    for (int64_t i = 0; i < count; ++i) x[first + i] += sums[i];
+  }
+}
+
+}  // namespace stocha

@@ -1,0 +1,48 @@
+// Memory for weights, caches and scratch: aligned, not initialised, asked for before it is used.
+#ifndef STOCHA_ENGINE_MEMORY_H_
+#define STOCHA_ENGINE_MEMORY_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+namespace stocha {
+
+// Bytes that this process may still take without being killed: what the kernel calls available,
+// and what the cgroup leaves. INT64_MAX where neither can be read.
+int64_t AvailableMemory();
+
+// Throws Error, naming `where`, when `bytes` for `what` are more than `available`. A process that
+// asks for more gets it at first and is killed later, without a message.
+void RequireMemory(int64_t bytes, int64_t available, const std::string& where,
+                   const std::string& what);
+
+// `bytes` bytes at a multiple of 64, not initialised, in huge pages where there are some and the
+// size is worth it. Throws std::bad_alloc.
+void* AllocateAligned(size_t bytes);
+
+// An owned array of `size` numbers; untouched pages of it cost nothing.
+template <typename T>
+class Buffer {
+ public:
+  Buffer() = default;
+  explicit Buffer(int64_t size)
+      : data_(static_cast<T*>(AllocateAligned(static_cast<size_t>(size) * sizeof(T)))),
+        size_(size) {}
+
+  T* data() const { return data_.get(); }
+  int64_t size() const { return size_; }
+
+ private:
+  struct Free {
+    void operator()(T* data) const { std::free(data); }
+  };
+  std::unique_ptr<T, Free> data_;
+  int64_t size_ = 0;
+};
+
+}  // namespace stocha
+
+#endif  // STOCHA_ENGINE_MEMORY_H_

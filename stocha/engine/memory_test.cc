@@ -1,0 +1,44 @@
+#include "stocha/engine/memory.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <limits>
+#include <string>
+
+#include "stocha/base/error.h"
+
+namespace stocha {
+namespace {
+
+TEST(MemoryTest, SaysHowMuchIsNeededAndHowMuchThereIs) {
+  RequireMemory(5, 5, "m", "the model");
+  try {
+    RequireMemory(2'500'000'000, 1'000'000'000, "models/big", "the model");
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(
+        std::string(error.what())
+            .find("models/big: not enough memory for the model: got 1.00 GB available, expected at "
+                  "least 2.50 GB"),
+        0)
+        << error.what();
+  }
+}
+
+TEST(MemoryTest, KnowsThatThereIsSome) { EXPECT_GT(AvailableMemory(), 1 << 20); }
+
+TEST(MemoryTest, BuffersAreAligned) {
+  for (const int64_t size : {0, 1, 17, 100'000, 5'000'000}) {
+    const Buffer<float> buffer(size);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer.data()) % 64, 0U);
+    if (size > 0) buffer.data()[size - 1] = 1;
+  }
+}
+
+TEST(MemoryTest, AnImpossibleSizeIsBadAlloc) {
+  EXPECT_THROW(AllocateAligned(std::numeric_limits<size_t>::max() - 5), std::bad_alloc);
+}
+
+}  // namespace
+}  // namespace stocha

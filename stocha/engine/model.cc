@@ -1,0 +1,150 @@
+#include "stocha/engine/model.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <utility>
+
+#include "stocha/base/error.h"
+#include "stocha/engine/attention.h"
+#include "stocha/engine/ffn.h"
+#include "stocha/engine/project.h"
+
+namespace stocha {
+namespace {
+
+void CheckStep(const Step& step, const ModelConfig& config) {
+  for (const int32_t id : step.tokens) {
+    if (id >= 0 && id < config.vocab_size) continue;
+    throw Error({.where = "tokens",
+                 .what = "id outside the vocabulary",
+                 .got = std::to_string(id),
+                 .expected = "0 to " + std::to_string(config.vocab_size - 1)});
+  }
+  const int64_t end = step.cache->length() + static_cast<int64_t>(step.tokens.size());
+  if (step.tokens.empty() || end > step.cache->capacity()) {
+    throw Error({.where = "context",
+                 .what = "cannot add " + std::to_string(step.tokens.size()) + " tokens to " +
+                         std::to_string(step.cache->length()),
+                 .expected = "1 token or more, at most " + std::to_string(step.cache->capacity()) +
+                             " in all"});
+  }
+}
+
+std::vector<Token> Flatten(std::span<const Step> steps, const ModelConfig& config) {
+  std::vector<Token> tokens;
+  std::set<const KvCache*> caches;
+  for (const Step& step : steps) {
+    CheckStep(step, config);
+    if (!caches.insert(step.cache).second) {
+      throw Error({.where = "context", .what = "two steps of one pass share a cache"});
+    }
+    for (size_t i = 0; i < step.tokens.size(); ++i) {
+      Token token = {.id = step.tokens[i],
+                     .cache = step.cache,
+                     .position = step.cache->length() + static_cast<int64_t>(i),
+                     .activation = step.activation,
+                     .seed = step.seed};
+      if (step.wanted == LogitsWanted::kAll) {
+        token.logits = step.logits + static_cast<int64_t>(i) * config.vocab_size;
+      } else if (step.wanted == LogitsWanted::kLast && i + 1 == step.tokens.size()) {
+        token.logits = step.logits;
+      }
+      tokens.push_back(token);
+    }
+  }
+  return tokens;
+}
+
+// x = row `id` of the embedding.
+void Embed(const Matrix& embedding, int32_t id, float* x) {
+  const int64_t offset = id * embedding.stride;
+  if (embedding.dtype == DType::kBF16) {
+    const uint16_t* row = static_cast<const uint16_t*>(embedding.data) + offset;
+    for (int64_t i = 0; i < embedding.cols; ++i) x[i] = BF16ToF32(row[i]);
+  } else {
+    std::copy_n(static_cast<const float*>(embedding.data) + offset, embedding.cols, x);
+  }
+}
+
+}  // namespace
+
+Model Model::Load(const std::filesystem::path& directory, ThreadPool& pool) {
+  auto checkpoint = std::make_unique<const Checkpoint>(OpenCheckpoint(directory));
+  Model model(
+      checkpoint->config,
+      [&](const TensorSpec& spec) -> const TensorView& { return checkpoint->Get(spec); },
+      directory.string(), pool);
+  model.checkpoint_ = std::move(checkpoint);
+  return model;
+}
+
+Model::Model(const ModelConfig& config, const TensorSource& source, const std::string& where,
+             ThreadPool& pool)
+    : config_(config),
+      weights_(LoadWeights(config, source, where, pool)),
+      inverse_frequencies_(RopeInverseFrequencies(config)) {}
+
+void Model::Forward(std::span<const Step> steps, Workspace& workspace) const {
+  const std::vector<Token> tokens = Flatten(steps, config_);
+  for (size_t begin = 0; begin < tokens.size(); begin += kPassTokens) {
+    const size_t count = std::min<size_t>(kPassTokens, tokens.size() - begin);
+    RunPass(std::span(tokens).subspan(begin, count), workspace);
+  }
+  for (const Step& step : steps) step.cache->Advance(static_cast<int64_t>(step.tokens.size()));
+}
+
+void Model::RunPass(std::span<const Token> tokens, Workspace& ws) const {
+  const auto count = static_cast<int64_t>(tokens.size());
+  const int64_t hidden = config_.hidden_size;
+  const auto blocks = static_cast<int64_t>(ws.fired.size());
+  const auto epsilon = static_cast<float>(config_.rms_norm_eps);
+  // normed[t] = RMSNorm(x[t] after `update`).
+  const auto update_and_norm = [&](const std::vector<float>& weight, const auto& update) {
+    ws.pool->ParallelFor(static_cast<int>(count), [&](int t, int) {
+      float* x = ws.x.data() + t * hidden;
+      update(t, x);
+      ws.kernels.rms_norm(x, weight.data(), epsilon, hidden, ws.normed.data() + t * hidden);
+    });
+  };
+  const auto embed = [&](int t, float* x) { Embed(weights_.embedding, tokens[t].id, x); };
+  const auto add_attention = [&](int t, float* x) {
+    const float* delta = ws.delta.data() + t * hidden;
+    for (int64_t i = 0; i < hidden; ++i) x[i] += delta[i];
+  };
+  const auto add_ffn = [&](int t, float* x) { AddFfnOutput(ws, blocks, count, t, hidden, x); };
+
+  PrepareRope(inverse_frequencies_, tokens, ws);
+  update_and_norm(weights_.layers.front().input_norm, embed);
+  for (size_t l = 0; l < weights_.layers.size(); ++l) {
+    const LayerWeights& layer = weights_.layers[l];
+    Attention(config_, layer, static_cast<int>(l), tokens, ws);
+    update_and_norm(layer.post_attention_norm, add_attention);
+    Ffn(layer, static_cast<int>(l), tokens, ws);
+    const bool last = l + 1 == weights_.layers.size();
+    update_and_norm(last ? weights_.final_norm : weights_.layers[l + 1].input_norm, add_ffn);
+  }
+  RunHead(tokens, ws);
+}
+
+void Model::RunHead(std::span<const Token> tokens, Workspace& ws) const {
+  // The tokens whose logits are wanted, moved to the front.
+  const int64_t hidden = config_.hidden_size;
+  std::vector<float*> wanted;
+  for (size_t t = 0; t < tokens.size(); ++t) {
+    if (tokens[t].logits == nullptr) continue;
+    const float* from = ws.normed.data() + static_cast<int64_t>(t) * hidden;
+    float* to = ws.normed.data() + static_cast<int64_t>(wanted.size()) * hidden;
+    if (to != from) std::copy_n(from, hidden, to);
+    wanted.push_back(tokens[t].logits);
+  }
+  if (wanted.empty()) return;
+  Project(std::array<Projection, 1>{{{&weights_.head, nullptr, ws.logits.data()}}},
+          ws.normed.data(), static_cast<int64_t>(wanted.size()), ws.kernels, *ws.pool);
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    std::copy_n(ws.logits.data() + static_cast<int64_t>(i) * config_.vocab_size, config_.vocab_size,
+                wanted[i]);
+  }
+}
+
+}  // namespace stocha

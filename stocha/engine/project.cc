@@ -1,0 +1,46 @@
+#include "stocha/engine/project.h"
+
+#include <algorithm>
+
+namespace stocha {
+namespace {
+
+// Tasks a thread: enough to even out threads that are held up, few enough that handing them out
+// costs nothing.
+constexpr int64_t kTasksPerThread = 4;
+constexpr int64_t kRowGranularity = 8;  // a multiple of every kernel's tile
+
+int64_t RoundUp(int64_t value, int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+}  // namespace
+
+void Project(std::span<const Projection> projections, const float* x, int64_t tokens,
+             const KernelTable& kernels, ThreadPool& pool) {
+  int64_t rows = 0;
+  for (const Projection& projection : projections) rows += projection.matrix->rows;
+  const int64_t chunk = RoundUp(rows / (pool.num_threads() * kTasksPerThread) + 1, kRowGranularity);
+  const auto chunks_of = [chunk](const Projection& projection) {
+    return static_cast<int>((projection.matrix->rows + chunk - 1) / chunk);
+  };
+  int tasks = 0;
+  for (const Projection& projection : projections) tasks += chunks_of(projection);
+
+  pool.ParallelFor(tasks, [&](int task, int) {
+    const Projection* projection = projections.data();
+    for (; task >= chunks_of(*projection); ++projection) task -= chunks_of(*projection);
+    const Matrix& matrix = *projection->matrix;
+    const int64_t first = task * chunk;
+    const int64_t count = std::min(chunk, matrix.rows - first);
+    float* out = projection->out + first;
+    Dot(kernels, matrix, {.count = count, .first = first},
+        {.data = x, .stride = matrix.cols, .count = tokens}, out, matrix.rows);
+    if (projection->bias == nullptr) return;
+    for (int64_t t = 0; t < tokens; ++t) {
+      for (int64_t r = 0; r < count; ++r) out[t * matrix.rows + r] += projection->bias[first + r];
+    }
+  });
+}
+
+}  // namespace stocha

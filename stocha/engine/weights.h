@@ -1,0 +1,58 @@
+// A model's weights as the engine reads them.
+//
+// Matrices in F32 or BF16 are used where they lie (in the mapped file); F16 is widened to F32 once.
+// Up and down are repacked once, at loading: neuron i's row of up and its column of down stand next
+// to each other, so that a neuron that fires is one contiguous read.
+#ifndef STOCHA_ENGINE_WEIGHTS_H_
+#define STOCHA_ENGINE_WEIGHTS_H_
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "stocha/base/thread_pool.h"
+#include "stocha/engine/matrix.h"
+#include "stocha/engine/memory.h"
+#include "stocha/model/config.h"
+#include "stocha/model/safetensors.h"
+#include "stocha/model/tensors.h"
+
+namespace stocha {
+
+struct LayerWeights {
+  std::vector<float> input_norm;           // [hidden_size]
+  Matrix query;                            // [q_size, hidden_size]
+  Matrix key;                              // [kv_size, hidden_size]
+  Matrix value;                            // [kv_size, hidden_size]
+  std::vector<float> query_bias;           // [q_size], or empty; likewise the next two
+  std::vector<float> key_bias;             // [kv_size]
+  std::vector<float> value_bias;           // [kv_size]
+  std::vector<float> query_norm;           // [head_dim], or empty
+  std::vector<float> key_norm;             // [head_dim], or empty
+  Matrix attention_output;                 // [hidden_size, q_size]
+  std::vector<float> post_attention_norm;  // [hidden_size]
+  Matrix gate;                             // [intermediate_size, hidden_size]
+  Matrix up;                               // [intermediate_size, hidden_size], a view of `neurons`
+  Matrix down;                             // transposed: [intermediate_size, hidden_size], likewise
+  Buffer<std::byte> neurons;               // [intermediate_size, up row and down row, padded to 64]
+};
+
+// The tensor of a spec; it must outlive the weights.
+using TensorSource = std::function<const TensorView&(const TensorSpec&)>;
+
+// Immutable once loaded. Movable; views stay valid.
+struct Weights {
+  Matrix embedding;  // [vocab_size, hidden_size]
+  std::vector<LayerWeights> layers;
+  std::vector<float> final_norm;            // [hidden_size]
+  Matrix head;                              // [vocab_size, hidden_size]; the embedding when tied
+  std::vector<std::vector<float>> widened;  // what views of F16 or unaligned tensors point into
+};
+
+// `where` names the model in errors. Throws Error when a repacked copy does not fit into memory.
+Weights LoadWeights(const ModelConfig& config, const TensorSource& source, const std::string& where,
+                    ThreadPool& pool);
+
+}  // namespace stocha
+
+#endif  // STOCHA_ENGINE_WEIGHTS_H_

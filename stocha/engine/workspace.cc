@@ -1,0 +1,39 @@
+#include "stocha/engine/workspace.h"
+
+#include <string>
+
+#include "stocha/base/error.h"
+
+namespace stocha {
+
+FfnMode ParseFfnMode(std::string_view text, std::string_view where) {
+  if (text == "auto") return FfnMode::kAuto;
+  if (text == "dense") return FfnMode::kDense;
+  if (text == "sparse") return FfnMode::kSparse;
+  throw UsageError({.where = std::string(where),
+                    .what = "unknown mode",
+                    .got = "\"" + std::string(text) + "\"",
+                    .expected = "auto, dense or sparse"});
+}
+
+Workspace::Workspace(const ModelConfig& config, ThreadPool* threads, const Options& options)
+    : kernels(Kernels(options.isa)),
+      pool(threads),
+      ffn_mode(options.ffn_mode),
+      stats(static_cast<size_t>(config.num_hidden_layers)),
+      last_fraction(static_cast<size_t>(config.num_hidden_layers), 0),
+      x(kPassTokens * config.hidden_size),
+      normed(kPassTokens * config.hidden_size),
+      delta(kPassTokens * config.hidden_size),
+      query(kPassTokens * config.q_size()),
+      key(kPassTokens * config.kv_size()),
+      value(kPassTokens * config.kv_size()),
+      attention(kPassTokens * config.q_size()),
+      rope(kPassTokens * config.head_dim),
+      ffn_blocks(NeuronBlocks(config) * kPassTokens * config.hidden_size),
+      logits(kPassTokens * config.vocab_size),
+      fired(static_cast<size_t>(NeuronBlocks(config))),
+      rows_read(static_cast<size_t>(NeuronBlocks(config))),
+      scores(static_cast<size_t>(threads->num_threads())) {}
+
+}  // namespace stocha

@@ -1,0 +1,102 @@
+// What a caller brings to Model::Forward and keeps afterwards: threads, scratch memory, statistics.
+#ifndef STOCHA_ENGINE_WORKSPACE_H_
+#define STOCHA_ENGINE_WORKSPACE_H_
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "stocha/base/thread_pool.h"
+#include "stocha/engine/memory.h"
+#include "stocha/engine/step.h"
+#include "stocha/kernels/isa.h"
+#include "stocha/kernels/kernels.h"
+#include "stocha/model/config.h"
+
+namespace stocha {
+
+// How the feed-forward layers are computed; the results are the same bits.
+enum class FfnMode : uint8_t {
+  kAuto,    // whichever is faster at the fraction of neurons that fired last
+  kDense,   // up and down of every neuron
+  kSparse,  // up and down of the neurons that fire
+};
+
+// "auto", "dense", "sparse"; throws UsageError, naming `where`, on anything else.
+FfnMode ParseFfnMode(std::string_view text, std::string_view where);
+
+// Counts of one layer since the caller last set them to zero.
+struct LayerStats {
+  int64_t tokens = 0;
+  int64_t fired = 0;  // neurons with act(gate) != 0, summed over tokens
+  int64_t rows_read =
+      0;  // neurons whose up and down rows were read, once for tokens that share them
+
+  LayerStats& operator+=(const LayerStats& other) {
+    tokens += other.tokens;
+    fired += other.fired;
+    rows_read += other.rows_read;
+    return *this;
+  }
+  // The fraction of `neurons` that fired; 0 before the first token.
+  double ActiveFraction(int64_t neurons) const {
+    return tokens == 0 ? 0 : static_cast<double>(fired) / static_cast<double>(tokens * neurons);
+  }
+};
+
+// One token of a pass through the layers.
+struct Token {
+  int32_t id = 0;
+  KvCache* cache = nullptr;
+  int64_t position = 0;
+  Activation activation;
+  uint64_t seed = 0;
+  float* logits = nullptr;  // [vocab_size], or null
+};
+
+// Tokens that go through the layers together. More share each read of the weights; the activations
+// of this many stay in the second-level cache.
+inline constexpr int64_t kPassTokens = 32;
+
+// Neurons whose down rows are summed up together before they are added to the others: a part of
+// what the results are, not a matter of speed.
+inline constexpr int64_t kNeuronBlock = 256;
+
+// Used by one Forward at a time.
+struct Workspace {
+  struct Options {
+    FfnMode ffn_mode = FfnMode::kAuto;
+    Isa isa = SelectedIsa();
+  };
+  // Borrows `pool`.
+  Workspace(const ModelConfig& config, ThreadPool* pool, const Options& options);
+
+  const KernelTable& kernels;
+  ThreadPool* pool;
+  FfnMode ffn_mode;
+  std::vector<LayerStats> stats;      // [layers]; the caller may reset it at any time
+  std::vector<double> last_fraction;  // [layers], active fraction of the last pass
+
+  // Scratch of one pass of T tokens, packed for T.
+  Buffer<float> x;                         // [T, hidden_size], the residual stream
+  Buffer<float> normed;                    // [T, hidden_size]
+  Buffer<float> delta;                     // [T, hidden_size], what attention adds
+  Buffer<float> query;                     // [T, heads, head_dim]
+  Buffer<float> key;                       // [T, kv_heads, head_dim]
+  Buffer<float> value;                     // [T, kv_heads, head_dim]
+  Buffer<float> attention;                 // [T, heads, head_dim]
+  Buffer<float> rope;                      // [T, 2, head_dim / 2], cosines then sines
+  Buffer<float> ffn_blocks;                // [blocks, T, hidden_size]
+  Buffer<float> logits;                    // [T, vocab_size]
+  std::vector<int64_t> fired;              // [blocks], of one layer
+  std::vector<int64_t> rows_read;          // [blocks]
+  std::vector<std::vector<float>> scores;  // [threads][heads of a group, positions]
+};
+
+inline int64_t NeuronBlocks(const ModelConfig& config) {
+  return (config.intermediate_size + kNeuronBlock - 1) / kNeuronBlock;
+}
+
+}  // namespace stocha
+
+#endif  // STOCHA_ENGINE_WORKSPACE_H_
