@@ -1,0 +1,89 @@
+#include "stocha/cli/engine_flags.h"
+
+#include "stocha/base/error.h"
+#include "stocha/model/checkpoint.h"
+
+namespace stocha {
+namespace {
+
+constexpr int kMaxThreads = 1024;
+
+// A flag's value that does not parse is a usage error, whatever the parser threw.
+Activation ParseActivationFlag(const std::string& text) {
+  try {
+    return ParseActivation(text, "--activation");
+  } catch (const Error& error) {
+    throw UsageError({.what = error.what()});
+  }
+}
+
+// The activation is checked before the model is loaded, and used after.
+FfnMode CheckFlags(const EngineFlags& flags) {
+  if (!flags.activation.empty()) ParseActivationFlag(flags.activation);
+  return ParseFfnMode(flags.ffn, "--ffn");
+}
+
+}  // namespace
+
+void AddEngineFlags(CLI::App* sub, EngineFlags* flags) {
+  sub->add_option("MODEL", flags->model, "model directory (config.json, model.safetensors)")
+      ->required();
+  sub->add_option("--activation", flags->activation,
+                  "relu, silu, relu2, stocha:P or expected:P; default: the checkpoint's");
+  sub->add_option("--ffn", flags->ffn,
+                  "auto, dense, or sparse: only neurons that fire; the results are the same bits")
+      ->capture_default_str();
+  sub->add_option("--seed", flags->seed, "of every draw")->capture_default_str();
+  sub->add_option("--threads", flags->threads, "0: all processors")
+      ->capture_default_str()
+      ->check(CLI::Range(0, kMaxThreads));
+}
+
+LoadedEngine::LoadedEngine(const EngineFlags& flags)
+    : ffn_mode(CheckFlags(flags)),
+      pool(flags.threads == 0 ? AvailableProcessors() : flags.threads),
+      model(Model::Load(flags.model, pool)),
+      activation(flags.activation.empty() ? model.config().activation
+                                          : ParseActivationFlag(flags.activation)),
+      workspace(model.config(), &pool, {.ffn_mode = ffn_mode}) {}
+
+Tokenizer LoadTokenizer(const std::string& model) {
+  const std::filesystem::path path = std::filesystem::path(model) / "tokenizer.json";
+  if (!std::filesystem::exists(path)) {
+    throw Error({.where = model,
+                 .what = "no tokenizer.json, which text needs",
+                 .hint = "copy the model's there; `stocha logits` works on ids"});
+  }
+  return Tokenizer::FromFile(path);
+}
+
+std::vector<int32_t> CheckIds(const std::vector<int64_t>& ids, const ModelConfig& config) {
+  std::vector<int32_t> checked;
+  for (const int64_t id : ids) {
+    if (id < 0 || id >= config.vocab_size) {
+      throw Error({.where = "--ids",
+                   .what = "id outside the vocabulary",
+                   .got = std::to_string(id),
+                   .expected = "0 to " + std::to_string(config.vocab_size - 1)});
+    }
+    checked.push_back(static_cast<int32_t>(id));
+  }
+  return checked;
+}
+
+nlohmann::ordered_json SparsityJson(const std::vector<LayerStats>& layers,
+                                    const ModelConfig& config) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+  for (const LayerStats& layer : layers) {
+    json.push_back(1 - layer.ActiveFraction(config.intermediate_size));
+  }
+  return json;
+}
+
+double MeanSparsity(const std::vector<LayerStats>& layers, const ModelConfig& config) {
+  LayerStats total;
+  for (const LayerStats& layer : layers) total += layer;
+  return 1 - total.ActiveFraction(config.intermediate_size);
+}
+
+}  // namespace stocha
