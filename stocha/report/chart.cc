@@ -12,10 +12,10 @@
 namespace stocha {
 namespace {
 
-constexpr int kDashes = 5;  // patterns in the style sheet: d0 .. d4
-constexpr int kShapes = 5;
+constexpr size_t kDashes = 5;  // patterns in the style sheet: d0 .. d4
+constexpr size_t kShapes = 5;
 
-std::string MarkerPath(int shape, double x, double y) {
+std::string MarkerPath(size_t shape, double x, double y) {
   switch (shape % kShapes) {
     case 0:  // circle
       return fmt::format("M{:.1f} {:.1f}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0z", x - 4, y);

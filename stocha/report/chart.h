@@ -6,6 +6,7 @@
 #ifndef STOCHA_REPORT_CHART_H_
 #define STOCHA_REPORT_CHART_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>

@@ -56,7 +56,7 @@ svg .end{text-anchor:end}
 .on-map{stroke:#fff}
 .filled{fill:var(--c);stroke:var(--paper)}
 .hollow{fill:var(--paper);stroke:var(--c);stroke-width:1.75}
-.cells{shape-rendering:crispEdges;stroke-width:.4}
+.cells{shape-rendering:crispEdges;stroke-width:1}
 .narrow{display:none}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;font-size:.875rem;font-variant-numeric:tabular-nums}

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -57,15 +58,14 @@ void AddValidations(const RunMetrics& run, size_t index, double lo, double hi, s
     const bool trial = IsReluTrial(run, validation);
     (trial ? relu : current).push_back({static_cast<double>(validation.step), validation.loss});
   }
-  for (auto& [points, ink, name] :
-       {std::tuple{&relu, Ink::kHollow, "with ReLU"}, {&current, Ink::kFilled, "validation"}}) {
-    if (points->empty()) continue;
+  const auto add = [&](std::span<const Point> points, Ink ink, std::string_view name) {
     Series series = RunSwatch(index, ink);
-    series.label =
-        fmt::format("{}, {}{}", run.name, ink == Ink::kHollow ? "validation " : "", name);
-    series.points = PickEvenly(Between(*points, lo, hi), max_markers);
+    series.label = fmt::format("{}, {}", run.name, name);
+    series.points = PickEvenly(Between(points, lo, hi), max_markers);
     if (!series.points.empty()) all->push_back(std::move(series));
-  }
+  };
+  add(relu, Ink::kHollow, "validation with ReLU");
+  add(current, Ink::kFilled, "validation");
 }
 
 // Raw behind smoothed; all runs' raw curves behind all else.
@@ -187,9 +187,7 @@ std::vector<VerticalLine> SwitchLines(Runs runs, bool labels) {
 }
 
 Series RunSwatch(size_t index, Ink ink) {
-  return {.colour = fmt::format("r{}", index % kRunColours),
-          .pattern = static_cast<int>(index % 1000),
-          .ink = ink};
+  return {.colour = fmt::format("r{}", index % kRunColours), .pattern = index, .ink = ink};
 }
 
 Chart LossChart(Runs runs, ChartWidth width) {
