@@ -26,7 +26,7 @@ enum class Ink : uint8_t {
 struct Series {
   std::string label;
   std::string colour;  // a CSS class that sets --c
-  int pattern = 0;     // dashes of a curve, shape of markers; any number
+  size_t pattern = 0;  // dashes of a curve, shape of markers; any number
   Ink ink = Ink::kCurve;
   std::string end_label;      // beside the right end of the plot; empty: none
   std::vector<Point> points;  // x rises
