@@ -6,8 +6,10 @@ import shutil
 import struct
 
 import pytest
+import tokenizers
 import torch
 import transformers
+from safetensors import safe_open
 from safetensors.torch import load_file, save, save_file
 
 from harness import assert_one_line_error, run, run_ok
@@ -59,9 +61,9 @@ def saved(request, tmp_path_factory):
 
 
 @pytest.fixture
-def broken(tmp_path_factory, tmp_path):
-    """A copy of a small model, for a test to break."""
-    source = tmp_path_factory.getbasetemp() / "to-break"
+def copied(tmp_path_factory, tmp_path):
+    """A copy of a small model, for a test to change or break."""
+    source = tmp_path_factory.getbasetemp() / "to-copy"
     if not source.exists():
         save_random_model(MODELS["llama"](), source)
     return shutil.copytree(source, tmp_path / "model")
@@ -109,8 +111,8 @@ def test_transformers_reads_the_config_we_write(stocha, saved, tmp_path):
         assert torch.equal(again.float()(ids).logits, model.float()(ids).logits)
 
 
-def test_a_stochastic_model_stops_other_loaders(stocha, broken):
-    config = json.loads((broken / "config.json").read_text())
+def test_a_stochastic_model_stops_other_loaders(stocha, copied):
+    config = json.loads((copied / "config.json").read_text())
     del config["hidden_act"]
     config |= {
         "architectures": ["StochaForCausalLM"],
@@ -118,12 +120,12 @@ def test_a_stochastic_model_stops_other_loaders(stocha, broken):
         "base_model_type": "llama",
         "activation": "stocha:0.7,smooth",
     }
-    (broken / "config.json").write_text(json.dumps(config))
-    shown = inspect(stocha, broken)
+    (copied / "config.json").write_text(json.dumps(config))
+    shown = inspect(stocha, copied)
     assert shown["activation"] == "stocha:0.7,smooth"
     assert not shown["sparse"]
     with pytest.raises(ValueError, match="stocha"):
-        transformers.AutoModelForCausalLM.from_pretrained(broken)
+        transformers.AutoModelForCausalLM.from_pretrained(copied)
 
 
 def test_shards_give_the_same_as_one_file(stocha, tmp_path):
@@ -134,6 +136,36 @@ def test_shards_give_the_same_as_one_file(stocha, tmp_path):
     first, second = (inspect(stocha, folder, "--tensors") for folder in (one, many))
     del first["model"], second["model"]
     assert first == second
+
+
+def test_safetensors_reads_what_we_write(stocha, copied, tmp_path):
+    output = tmp_path / "logits.safetensors"
+    run_ok(stocha, "logits", copied, "--ids", "1,2,3", "--output", output)
+    with safe_open(output, "pt") as file:
+        assert file.metadata() == {"activation": "relu"}
+        assert list(file.keys()) == ["logits"]
+        logits = file.get_tensor("logits")
+    assert logits.shape == (3, SMALL["vocab_size"])
+    model = transformers.AutoModelForCausalLM.from_pretrained(copied)
+    with torch.no_grad():
+        expected = model(torch.tensor([[1, 2, 3]])).logits[0]
+    assert torch.allclose(logits, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_inspect_reads_the_tokenizer(stocha, copied):
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
+    tokenizer.train_from_iterator(
+        ["the light and the darkness"] * 9,
+        tokenizers.trainers.BpeTrainer(
+            vocab_size=270, initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet()
+        ),
+    )
+    tokenizer.save(str(copied / "tokenizer.json"))
+    assert inspect(stocha, copied)["tokenizer_vocab_size"] == tokenizer.get_vocab_size()
+    truncate("tokenizer.json", 1000)(copied)
+    assert_one_line_error(run(stocha, "inspect", copied), "tokenizer.json", "broken JSON")
 
 
 def test_the_table_shows_the_same(stocha, saved):
@@ -311,10 +343,10 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_a_broken_model_is_refused_in_one_line(stocha, broken, case):
+def test_a_broken_model_is_refused_in_one_line(stocha, copied, case):
     damage, *needles = BROKEN[case]
-    damage(broken)
-    assert_one_line_error(run(stocha, "inspect", broken), broken, *needles)
+    damage(copied)
+    assert_one_line_error(run(stocha, "inspect", copied), copied, *needles)
 
 
 def test_a_missing_folder_is_refused(stocha, tmp_path):
@@ -325,12 +357,12 @@ def test_a_missing_folder_is_refused(stocha, tmp_path):
     assert_one_line_error(run(stocha, "inspect"), "MODEL", code=2)
 
 
-def test_every_flipped_byte_of_the_header_is_survived(stocha, broken):
+def test_every_flipped_byte_of_the_header_is_survived(stocha, copied):
     """Whatever a damaged header says, the answer is a result or one line."""
-    path = broken / "model.safetensors"
+    path = copied / "model.safetensors"
     data = path.read_bytes()
     for offset in range(0, 400, 13):
         path.write_bytes(data[:offset] + bytes([data[offset] ^ 0x10]) + data[offset + 1 :])
-        result = run(stocha, "inspect", broken)
+        result = run(stocha, "inspect", copied)
         if result.returncode != 0:
             assert_one_line_error(result)

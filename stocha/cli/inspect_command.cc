@@ -1,6 +1,7 @@
 // stocha inspect: what a model directory holds, after checking that config and tensors agree.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <filesystem>
@@ -29,6 +30,10 @@ struct InspectOptions {
 // Weights are reported by what they are part of.
 constexpr std::array<std::string_view, 5> kParts = {"embedding", "attention", "ffn", "norms",
                                                     "head"};
+
+// Keys of the config that the table has under another name.
+constexpr std::array<std::string_view, 6> kShownElsewhere = {
+    "activation", "hidden_act", "dtype", "torch_dtype", "architectures", "rope_parameters"};
 
 size_t PartOf(TensorRole role) {
   switch (role) {
@@ -91,9 +96,11 @@ OrderedJson Describe(const Checkpoint& checkpoint, bool list_tensors) {
 }
 
 std::string Bytes(uint64_t bytes) {
-  constexpr double kMiB = 1 << 20;
-  if (bytes < 10 << 10) return fmt::format("{} B", bytes);
-  return fmt::format("{:.2f} MiB", static_cast<double>(bytes) / kMiB);
+  constexpr double kKiB = 1024;
+  const auto size = static_cast<double>(bytes);
+  if (size < 10 * kKiB) return fmt::format("{} B", bytes);
+  if (size < kKiB * kKiB) return fmt::format("{:.1f} KiB", size / kKiB);
+  return fmt::format("{:.1f} MiB", size / (kKiB * kKiB));
 }
 
 void PrintTable(const OrderedJson& shown) {
@@ -112,11 +119,9 @@ void PrintTable(const OrderedJson& shown) {
   const OrderedJson& vocab = shown["tokenizer_vocab_size"];
   row("tokenizer", vocab.is_null() ? "none" : vocab.dump() + " ids");
   for (const auto& [key, value] : shown["config"].items()) {
-    // "activation" and "dtype" stand above; null says that nothing is set.
-    if (value.is_null() || key == "activation" || key == "hidden_act" || key == "dtype" ||
-        key == "torch_dtype") {
+    // null says that nothing is set; the keys left out say again what stands above or elsewhere.
+    if (value.is_null() || std::ranges::find(kShownElsewhere, key) != kShownElsewhere.end())
       continue;
-    }
     row(key, text(value));
   }
   uint64_t total = 0;
