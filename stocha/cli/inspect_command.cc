@@ -120,9 +120,8 @@ void PrintTable(const OrderedJson& shown) {
   row("tokenizer", vocab.is_null() ? "none" : vocab.dump() + " ids");
   for (const auto& [key, value] : shown["config"].items()) {
     // null says that nothing is set; the keys left out say again what stands above or elsewhere.
-    if (value.is_null() || std::ranges::find(kShownElsewhere, key) != kShownElsewhere.end())
-      continue;
-    row(key, text(value));
+    const bool elsewhere = std::ranges::find(kShownElsewhere, key) != kShownElsewhere.end();
+    if (!value.is_null() && !elsewhere) row(key, text(value));
   }
   uint64_t total = 0;
   for (const auto& [part, bytes] : shown["bytes"].items()) {
