@@ -6,7 +6,7 @@
 
 namespace stocha {
 
-std::string Range::ToString() const {
+std::string NumberRange::ToString() const {
   const bool has_max = std::isfinite(max);
   if (open_min || open_max) {
     std::string low = fmt::format("{} {}", open_min ? "above" : "at least", min);

@@ -16,7 +16,7 @@
 namespace stocha {
 
 // The finite numbers from min to max; open_min leaves min itself out, likewise open_max.
-struct Range {
+struct NumberRange {
   double min = 0;
   double max = std::numeric_limits<double>::infinity();
   bool open_min = false;
@@ -32,15 +32,15 @@ struct Range {
 // Counts stop here, so that sums and products of a few of them cannot overflow int64.
 inline constexpr double kMaxCount = 2147483647;
 
-inline constexpr Range kAnyCount{.min = 0, .max = kMaxCount};
-inline constexpr Range kPositiveCount{.min = 1, .max = kMaxCount};
-inline constexpr Range kPositive{.open_min = true};
-inline constexpr Range kNotNegative{};
-inline constexpr Range kFraction{.max = 1};
-inline constexpr Range kBelowOne{.max = 1, .open_max = true};
+inline constexpr NumberRange kAnyCount{.min = 0, .max = kMaxCount};
+inline constexpr NumberRange kPositiveCount{.min = 1, .max = kMaxCount};
+inline constexpr NumberRange kPositive{.open_min = true};
+inline constexpr NumberRange kNotNegative{};
+inline constexpr NumberRange kFraction{.max = 1};
+inline constexpr NumberRange kBelowOne{.max = 1, .open_max = true};
 
 // "hidden_size" of "model.hidden_size".
-inline std::string_view KeyName(std::string_view key) {
+inline std::string_view LastPartOfKey(std::string_view key) {
   return key.substr(key.rfind('.') + 1);  // npos + 1 is 0
 }
 
@@ -50,18 +50,19 @@ struct EnumName {
   std::string_view name;
 };
 
-inline constexpr EnumName<Architecture> kArchitectures[] = {{Architecture::kLlama, "llama"},
-                                                            {Architecture::kQwen2, "qwen2"},
-                                                            {Architecture::kQwen3, "qwen3"}};
-inline constexpr EnumName<RopeScaling::Type> kRopeTypes[] = {
+inline constexpr EnumName<Architecture> kArchitectureNames[] = {{Architecture::kLlama, "llama"},
+                                                                {Architecture::kQwen2, "qwen2"},
+                                                                {Architecture::kQwen3, "qwen3"}};
+inline constexpr EnumName<RopeScaling::Type> kRopeTypeNames[] = {
     {RopeScaling::Type::kNone, "default"},
     {RopeScaling::Type::kLinear, "linear"},
     {RopeScaling::Type::kLlama3, "llama3"}};
-inline constexpr EnumName<LearningRateSchedule> kSchedules[] = {
+inline constexpr EnumName<LearningRateSchedule> kScheduleNames[] = {
     {LearningRateSchedule::kCosine, "cosine"}, {LearningRateSchedule::kWsd, "wsd"}};
-inline constexpr EnumName<ComputeType> kComputeTypes[] = {{ComputeType::kF32, "f32"},
-                                                          {ComputeType::kBF16, "bf16"}};
-inline constexpr EnumName<DType> kExportTypes[] = {{DType::kF32, "f32"}, {DType::kBF16, "bf16"}};
+inline constexpr EnumName<ComputeType> kComputeTypeNames[] = {{ComputeType::kF32, "f32"},
+                                                              {ComputeType::kBF16, "bf16"}};
+inline constexpr EnumName<DType> kExportTypeNames[] = {{DType::kF32, "f32"},
+                                                       {DType::kBF16, "bf16"}};
 
 // `P` is ActivationPhase or const ActivationPhase; likewise `M` and `R` below.
 template <typename P, typename V>
@@ -77,7 +78,7 @@ void VisitPhase(P& phase, V& v) {
 
 template <typename M, typename V>
 void VisitModel(M& model, V& v) {
-  v.Enum("model.architecture", model.architecture, kArchitectures,
+  v.Enum("model.architecture", model.architecture, kArchitectureNames,
          "`qwen2` has a bias on q, k and v; `qwen3` an RMSNorm on q and k");
   v.Field("model.vocab_size", model.vocab_size, kAnyCount, "0: the tokenizer's");
   v.Field("model.hidden_size", model.hidden_size, kAnyCount, "Needed unless `init_from` is set");
@@ -97,7 +98,7 @@ void VisitModel(M& model, V& v) {
   v.Field("model.tie_word_embeddings", model.tie_word_embeddings,
           "The head shares the embedding's weights");
   v.Table("model.rope_scaling", "Stretched rotary frequencies, with transformers' keys.");
-  v.Enum("model.rope_scaling.rope_type", model.rope_scaling.type, kRopeTypes,
+  v.Enum("model.rope_scaling.rope_type", model.rope_scaling.type, kRopeTypeNames,
          "`default`: no scaling, and the keys below do nothing");
   v.Field("model.rope_scaling.factor", model.rope_scaling.factor, kPositive,
           "Positions are divided by this");
@@ -114,7 +115,7 @@ void VisitOptimizer(R& recipe, V& v) {
   v.Field("optimizer.learning_rate", recipe.learning_rate, kPositive, "At its peak");
   v.Field("optimizer.min_learning_rate_ratio", recipe.min_learning_rate_ratio, kFraction,
           "The floor, as a fraction of `learning_rate`");
-  v.Enum("optimizer.schedule", recipe.schedule, kSchedules,
+  v.Enum("optimizer.schedule", recipe.schedule, kScheduleNames,
          "After the warm-up: `cosine` falls to the floor along half a cosine; `wsd` stays at the "
          "peak, then falls linearly over the last `decay_fraction`");
   v.Field("optimizer.warmup_steps", recipe.warmup_steps, kAnyCount,
@@ -134,7 +135,7 @@ void VisitTraining(R& recipe, V& v) {
   v.Field("training.batch_size", recipe.batch_size, kPositiveCount, "Sequences a step");
   v.Field("training.micro_batch_size", recipe.micro_batch_size, kAnyCount,
           "Sequences a forward pass; divides `batch_size`; 0: `batch_size`");
-  v.Enum("training.compute_type", recipe.compute_type, kComputeTypes,
+  v.Enum("training.compute_type", recipe.compute_type, kComputeTypeNames,
          "Of the forward and backward pass; weights and optimizer are f32");
   v.Field("training.threads", recipe.threads, {.max = 4096}, "0: all processors");
   v.Field("training.validate_every", recipe.validate_every, kAnyCount,
@@ -149,7 +150,7 @@ void VisitTraining(R& recipe, V& v) {
           "Older ones are removed");
   v.Field("training.l1", recipe.l1, kNotNegative,
           "Times the mean |hidden activation|, summed over layers, added to the loss");
-  v.Enum("training.export_type", recipe.export_type, kExportTypes,
+  v.Enum("training.export_type", recipe.export_type, kExportTypeNames,
          "Of the exported model's weights");
 }
 

@@ -51,7 +51,8 @@ std::string NearestKey(std::string_view key, std::span<const std::string> known)
   size_t least = 3 + key.size() / 8;
   for (const std::string& candidate : known) {
     // A right name in a wrong table counts as one slip.
-    const size_t distance = KeyName(candidate) == KeyName(key) ? 1 : EditDistance(candidate, key);
+    const size_t distance =
+        LastPartOfKey(candidate) == LastPartOfKey(key) ? 1 : EditDistance(candidate, key);
     if (distance >= least) continue;
     least = distance;
     nearest = candidate;
@@ -89,7 +90,7 @@ void RecipeReader::ThrowType(std::string_view key, const toml::node& node,
                .expected = std::string(expected)});
 }
 
-void RecipeReader::Field(std::string_view key, int64_t& value, const Range& range,
+void RecipeReader::Field(std::string_view key, int64_t& value, const NumberRange& range,
                          std::string_view) {
   const toml::node* node = Find(key);
   if (node == nullptr) return;
@@ -100,14 +101,14 @@ void RecipeReader::Field(std::string_view key, int64_t& value, const Range& rang
   value = integer->get();
 }
 
-void RecipeReader::Field(std::string_view key, uint64_t& value, const Range& range,
+void RecipeReader::Field(std::string_view key, uint64_t& value, const NumberRange& range,
                          std::string_view doc) {
   int64_t read = static_cast<int64_t>(value);
   Field(key, read, range, doc);
   value = static_cast<uint64_t>(read);
 }
 
-void RecipeReader::Field(std::string_view key, double& value, const Range& range,
+void RecipeReader::Field(std::string_view key, double& value, const NumberRange& range,
                          std::string_view) {
   const toml::node* node = Find(key);
   if (node == nullptr) return;

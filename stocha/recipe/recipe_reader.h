@@ -36,9 +36,9 @@ class RecipeReader {
       : table_(table), source_(source), name_(std::move(name)) {}
 
   void Table(std::string_view, std::string_view) {}
-  void Field(std::string_view key, int64_t& value, const Range& range, std::string_view doc);
-  void Field(std::string_view key, uint64_t& value, const Range& range, std::string_view doc);
-  void Field(std::string_view key, double& value, const Range& range, std::string_view doc);
+  void Field(std::string_view key, int64_t& value, const NumberRange& range, std::string_view doc);
+  void Field(std::string_view key, uint64_t& value, const NumberRange& range, std::string_view doc);
+  void Field(std::string_view key, double& value, const NumberRange& range, std::string_view doc);
   void Field(std::string_view key, bool& value, std::string_view doc);
   void Field(std::string_view key, Activation& value, std::string_view doc);
   void Path(std::string_view key, std::string& value, std::string_view doc);

@@ -40,7 +40,7 @@ class TomlWriter {
  public:
   void Table(std::string_view name, std::string_view) { text_ += fmt::format("\n[{}]\n", name); }
   template <typename T>
-  void Field(std::string_view key, T value, const Range&, std::string_view) {
+  void Field(std::string_view key, T value, const NumberRange&, std::string_view) {
     Line(key, fmt::format("{}", value));
   }
   void Field(std::string_view key, bool value, std::string_view) {
@@ -69,7 +69,7 @@ class TomlWriter {
 
  private:
   void Line(std::string_view key, std::string_view value) {
-    text_ += fmt::format("{} = {}\n", KeyName(key), value);
+    text_ += fmt::format("{} = {}\n", LastPartOfKey(key), value);
   }
 
   std::string text_;
@@ -94,11 +94,11 @@ class MarkdownWriter {
   void Table(std::string_view name, std::string_view doc) {
     Heading(fmt::format("[{}]", name), doc);
   }
-  void Field(std::string_view key, double value, const Range& range, std::string_view doc) {
+  void Field(std::string_view key, double value, const NumberRange& range, std::string_view doc) {
     Row(key, "number, " + range.ToString(), fmt::format("{}", value), doc);
   }
   template <typename T>
-  void Field(std::string_view key, T value, const Range& range, std::string_view doc) {
+  void Field(std::string_view key, T value, const NumberRange& range, std::string_view doc) {
     Row(key, "integer, " + range.ToString(), fmt::format("{}", value), doc);
   }
   void Field(std::string_view key, bool value, std::string_view doc) {
@@ -140,7 +140,7 @@ class MarkdownWriter {
     for (size_t bar = 0; (bar = cell.find('|', bar)) != std::string::npos; bar += 2) {
       cell.insert(bar, 1, '\\');
     }
-    text_ += fmt::format("| `{}` | {} | `{}` | {} |\n", KeyName(key), type, value, cell);
+    text_ += fmt::format("| `{}` | {} | `{}` | {} |\n", LastPartOfKey(key), type, value, cell);
   }
 
   std::string text_;
