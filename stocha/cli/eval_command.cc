@@ -15,11 +15,11 @@
 #include "stocha/base/error.h"
 #include "stocha/base/file.h"
 #include "stocha/base/progress.h"
+#include "stocha/base/stop_signal.h"
 #include "stocha/cli/command.h"
 #include "stocha/cli/engine_flags.h"
 #include "stocha/eval/perplexity.h"
 #include "stocha/model/tokenizer.h"
-#include "stocha/train/stop_signal.h"
 
 namespace stocha {
 namespace {
@@ -27,6 +27,8 @@ namespace {
 using OrderedJson = nlohmann::ordered_json;
 
 constexpr int64_t kDefaultContext = 1024;
+// Larger numbers would not survive CLI11's conversion, which does not tell.
+constexpr int64_t kMaxTokens = int64_t{1} << 40;
 
 struct EvalFlags {
   EngineFlags engine;
@@ -123,13 +125,13 @@ void AddEvalCommand(CLI::App& app, Run& run) {
   sub->add_option("--context", flags->context,
                   fmt::format("tokens a window; 0: {}, or the model's limit", kDefaultContext))
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(int64_t{0}, kMaxTokens));
   sub->add_option("--stride", flags->stride, "tokens between windows; 0: half a window")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(int64_t{0}, kMaxTokens));
   sub->add_option("--limit-tokens", flags->limit_tokens, "score the first tokens only; 0: all")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(int64_t{0}, kMaxTokens));
   sub->add_flag("--json", flags->json, "print JSON");
   sub->footer("Example:\n  stocha eval models/demo --perplexity text.txt --context 512");
   sub->callback([flags, &run] { run = [flags] { Eval(*flags); }; });

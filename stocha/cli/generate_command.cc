@@ -12,17 +12,20 @@
 
 #include "stocha/base/error.h"
 #include "stocha/base/file.h"
+#include "stocha/base/stop_signal.h"
 #include "stocha/base/utf8.h"
 #include "stocha/cli/command.h"
 #include "stocha/cli/engine_flags.h"
 #include "stocha/engine/generate.h"
 #include "stocha/model/tokenizer.h"
-#include "stocha/train/stop_signal.h"
 
 namespace stocha {
 namespace {
 
 using OrderedJson = nlohmann::ordered_json;
+
+// Of tokens; larger numbers would not survive CLI11's conversion, which does not tell.
+constexpr int64_t kMaxCount = int64_t{1} << 30;
 
 struct GenerateFlags {
   EngineFlags engine;
@@ -138,11 +141,13 @@ void AddGenerateCommand(CLI::App& app, Run& run) {
   AddEngineFlags(sub, &flags->engine);
   sub->add_option("--prompt", flags->prompt, "the text to continue; -: standard input")->required();
   sub->add_option("--max-tokens", options.max_tokens, "at most so many new tokens")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::Range(int64_t{1}, kMaxCount));
   sub->add_option("--temperature", sampler.temperature, "0: always the likeliest token")
       ->capture_default_str();
   sub->add_option("--top-k", sampler.top_k, "draw from the k likeliest; 0: from all")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::Range(int64_t{0}, kMaxCount));
   sub->add_option("--top-p", sampler.top_p, "draw from the likeliest that add up to p")
       ->capture_default_str();
   sub->add_option("--min-p", sampler.min_p,

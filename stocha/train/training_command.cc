@@ -10,8 +10,8 @@
 
 #include "stocha/base/error.h"
 #include "stocha/base/progress.h"
+#include "stocha/base/stop_signal.h"
 #include "stocha/train/commands.h"
-#include "stocha/train/stop_signal.h"
 #include "stocha/train/trainer.h"
 #include "stocha/train/training_summary.h"
 

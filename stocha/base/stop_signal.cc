@@ -1,4 +1,4 @@
-#include "stocha/train/stop_signal.h"
+#include "stocha/base/stop_signal.h"
 
 #include <unistd.h>
 

@@ -1,7 +1,7 @@
 // Ctrl-C and SIGTERM as a question that a loop asks: the first asks to stop, a second kills at
 // once.
-#ifndef STOCHA_TRAIN_STOP_SIGNAL_H_
-#define STOCHA_TRAIN_STOP_SIGNAL_H_
+#ifndef STOCHA_BASE_STOP_SIGNAL_H_
+#define STOCHA_BASE_STOP_SIGNAL_H_
 
 #include <csignal>
 
@@ -25,4 +25,4 @@ class StopSignal {
 
 }  // namespace stocha
 
-#endif  // STOCHA_TRAIN_STOP_SIGNAL_H_
+#endif  // STOCHA_BASE_STOP_SIGNAL_H_
