@@ -30,10 +30,10 @@ struct NumberRange {
 };
 
 // Counts stop here, so that sums and products of a few of them cannot overflow int64.
-inline constexpr double kMaxCount = 2147483647;
+inline constexpr double kLargestCount = 2147483647;
 
-inline constexpr NumberRange kAnyCount{.min = 0, .max = kMaxCount};
-inline constexpr NumberRange kPositiveCount{.min = 1, .max = kMaxCount};
+inline constexpr NumberRange kAnyCount{.min = 0, .max = kLargestCount};
+inline constexpr NumberRange kPositiveCount{.min = 1, .max = kLargestCount};
 inline constexpr NumberRange kPositive{.open_min = true};
 inline constexpr NumberRange kNotNegative{};
 inline constexpr NumberRange kFraction{.max = 1};

@@ -3,8 +3,6 @@
 #ifndef STOCHA_RECIPE_RECIPE_READER_H_
 #define STOCHA_RECIPE_RECIPE_READER_H_
 
-#include <toml++/toml.h>
-
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -15,6 +13,7 @@
 #include <vector>
 
 #include "stocha/recipe/fields.h"
+#include "stocha/recipe/toml.h"
 
 namespace stocha {
 

@@ -216,6 +216,7 @@ TEST(Recipe, DeepOrHugeTextIsAnErrorNotACrash) {
   EXPECT_NE(ErrorOf(Small("seed = 7", "seed = 18446744073709551615")).find("small.toml:1:"),
             std::string::npos);
   EXPECT_NE(ErrorOf("x = \"\xff\"").find("small.toml:1:"), std::string::npos);
+  EXPECT_NE(ErrorOf("[*a]").find("small.toml:1:2"), std::string::npos);
   EXPECT_NE(ErrorOf("").find("model.hidden_size is missing"), std::string::npos);
 }
 

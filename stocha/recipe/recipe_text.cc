@@ -1,7 +1,6 @@
 // The recipe's fields as text: TOML for a run's folder, Markdown for docs/recipe-keys.md.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <sstream>
@@ -9,6 +8,7 @@
 
 #include "stocha/recipe/fields.h"
 #include "stocha/recipe/recipe.h"
+#include "stocha/recipe/toml.h"
 
 namespace stocha {
 namespace {
