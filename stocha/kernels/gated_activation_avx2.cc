@@ -75,9 +75,8 @@ inline U64 Xor3(U64 a, U64 b, U64 c) { return _mm256_xor_si256(_mm256_xor_si256(
 inline U64 PackLowHalves(U64 low, U64 high) {
   return _mm256_blend_epi32(low, _mm256_slli_epi64(high, 32), 0xAA);
 }
-// words01, words23: the four words of 4 blocks, i.e. 4 + 4 coins of 16 bits a lane. Interleaving
-// even lanes gives the coins of the first two counters in neuron order, odd lanes those of the
-// others.
+// words01, words23: the four words of 4 blocks, 4 + 4 coins of 16 bits a lane. Interleaved, the
+// even lanes are the coins of the first two counters in neuron order, the odd lanes the others'.
 inline void CoinsBelow(uint32_t threshold, U64 words01, U64 words23, Mask coins[4]) {
   // AVX2 compares signed: flip the top bit of both sides.
   const __m256i flip = _mm256_set1_epi16(INT16_MIN);

@@ -71,9 +71,8 @@ inline U64 Xor3(U64 a, U64 b, U64 c) { return _mm512_ternarylogic_epi64(a, b, c,
 inline U64 PackLowHalves(U64 low, U64 high) {
   return _mm512_mask_shuffle_epi32(low, 0xAAAA, high, _MM_PERM_CCAA);
 }
-// words01, words23: the four words of 8 blocks, i.e. 4 + 4 coins of 16 bits a lane. Interleaving
-// even lanes gives the coins of the first four counters in neuron order, odd lanes those of the
-// others.
+// words01, words23: the four words of 8 blocks, 4 + 4 coins of 16 bits a lane. Interleaved, the
+// even lanes are the coins of the first four counters in neuron order, the odd lanes the others'.
 inline void CoinsBelow(uint32_t threshold, U64 words01, U64 words23, Mask coins[4]) {
   const __m512i limit = _mm512_set1_epi16(static_cast<int16_t>(threshold));
   const uint32_t first = _mm512_cmplt_epu16_mask(_mm512_unpacklo_epi64(words01, words23), limit);

@@ -1,6 +1,5 @@
-// What gated_activation.cc asks of an instruction set: one row, with the kinds of activation
-// already reduced to two branches. Internal to kernels; plain data, no STL, since ISA files include
-// it.
+// What gated_activation.cc asks of an instruction set: one row, the kinds of activation already
+// reduced to two branches. Internal to kernels; plain data, no STL: ISA files include it.
 #ifndef STOCHA_KERNELS_GATED_ACTIVATION_ROWS_H_
 #define STOCHA_KERNELS_GATED_ACTIVATION_ROWS_H_
 

@@ -17,8 +17,9 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include <cmath>
+#include <memory>
 #include <string>
+#include <vector>
 
 namespace stocha {
 namespace {
