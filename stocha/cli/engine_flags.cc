@@ -1,7 +1,9 @@
 #include "stocha/cli/engine_flags.h"
 
+#include <charconv>
+#include <filesystem>
+
 #include "stocha/base/error.h"
-#include "stocha/model/checkpoint.h"
 
 namespace stocha {
 namespace {
@@ -15,6 +17,14 @@ Activation ParseActivationFlag(const std::string& text) {
   } catch (const Error& error) {
     throw UsageError({.what = error.what()});
   }
+}
+
+// CLI11 takes -1 for 2^64 - 1, and anything larger for that too.
+std::string CheckUnsigned(const std::string& text) {
+  uint64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [parsed, error] = std::from_chars(text.data(), end, value);
+  return error == std::errc() && parsed == end ? "" : "not an integer from 0 to 2^64 - 1: " + text;
 }
 
 // The activation is checked before the model is loaded, and used after.
@@ -33,7 +43,9 @@ void AddEngineFlags(CLI::App* sub, EngineFlags* flags) {
   sub->add_option("--ffn", flags->ffn,
                   "auto, dense, or sparse: only neurons that fire; the results are the same bits")
       ->capture_default_str();
-  sub->add_option("--seed", flags->seed, "of every draw")->capture_default_str();
+  sub->add_option("--seed", flags->seed, "of every draw")
+      ->capture_default_str()
+      ->check(&CheckUnsigned);
   sub->add_option("--threads", flags->threads, "0: all processors")
       ->capture_default_str()
       ->check(CLI::Range(0, kMaxThreads));
