@@ -47,7 +47,7 @@ RunFolder::RunFolder(fs::path path, bool resume) : path_(std::move(path)) {
   if (!fs::is_directory(path_, error)) {
     throw Error({.where = path_.string(), .what = "not a folder that a run can be kept in"});
   }
-  Lock();
+  lock_.Take(path_);
   const bool blank = std::ranges::all_of(fs::directory_iterator(path_), [](const auto& entry) {
     return IsTemporary(entry.path().filename().string());
   });
@@ -65,24 +65,23 @@ RunFolder::RunFolder(fs::path path, bool resume) : path_(std::move(path)) {
   RemoveTemporaries(checkpoints());
 }
 
-RunFolder::~RunFolder() {
-  if (lock_ >= 0) close(lock_);
-}
-
 void RunFolder::Create(std::string_view recipe_toml) {
   MakeDirectories(path_);
-  if (lock_ < 0) Lock();
+  lock_.Take(path_);
   WriteFile(recipe(), recipe_toml);
   MakeDirectories(checkpoints());
 }
 
-void RunFolder::Lock() {
-  lock_ = open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+RunFolder::Lock::~Lock() {
+  if (fd_ >= 0) close(fd_);
+}
+
+void RunFolder::Lock::Take(const fs::path& folder) {
+  if (fd_ >= 0) return;
+  fd_ = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   // A file system without locks is no reason not to train.
-  if (lock_ < 0 || flock(lock_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
-  close(lock_);
-  lock_ = -1;
-  throw Error({.where = path_.string(),
+  if (fd_ < 0 || flock(fd_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
+  throw Error({.where = folder.string(),
                .what = "another process is training in this folder",
                .hint = "wait for it, or choose another with --output"});
 }

@@ -20,9 +20,6 @@ class RunFolder {
   // half-written is removed. Throws Error when it holds anything without `resume`, holds something
   // else than a run, or another process trains in it.
   RunFolder(std::filesystem::path path, bool resume);
-  ~RunFolder();
-  RunFolder(const RunFolder&) = delete;
-  RunFolder& operator=(const RunFolder&) = delete;
 
   // Creates the folder and writes recipe.toml.
   void Create(std::string_view recipe_toml);
@@ -34,10 +31,23 @@ class RunFolder {
 
  private:
   std::filesystem::path recipe() const { return path_ / "recipe.toml"; }
-  void Lock();
+
+  // An flock on a folder, given up when destroyed.
+  class Lock {
+   public:
+    Lock() = default;
+    ~Lock();
+    Lock(const Lock&) = delete;
+    Lock& operator=(const Lock&) = delete;
+    // Throws Error when another process has it.
+    void Take(const std::filesystem::path& folder);
+
+   private:
+    int fd_ = -1;
+  };
 
   std::filesystem::path path_;
-  int lock_ = -1;
+  Lock lock_;
 };
 
 }  // namespace stocha
