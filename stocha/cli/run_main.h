@@ -3,6 +3,7 @@
 #define STOCHA_CLI_RUN_MAIN_H_
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <functional>
@@ -19,6 +20,8 @@ inline int RunMain(CLI::App& app, const std::function<void()>& run, int argc, ch
     std::fprintf(stderr, "%s: error: %s\n", app.get_name().c_str(), message);
     return code;
   };
+  // A file-size limit (ulimit -f) then fails the write, as a full disk does.
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
     app.parse(argc, argv);
     if (run) run();

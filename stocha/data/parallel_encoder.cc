@@ -24,52 +24,65 @@ void ParallelEncoder::WorkerLoop() {
   while (true) {
     work_.wait(lock, [this] { return stop_ || next_ < queue_.size(); });
     if (stop_) return;
-    Document& document = queue_[next_++];  // push_back and pop_front of others leave it in place
+    Batch& batch = queue_[next_++];  // push_back and pop_front of others leave it in place
     lock.unlock();
-    try {
-      document.ids = encode_(document.text, document.name);
-    } catch (...) {
-      document.error = std::current_exception();
-    }
+    EncodeBatch(&batch);
     lock.lock();
-    document.done = true;
+    batch.done = true;
     done_.notify_one();
   }
 }
 
-bool ParallelEncoder::Full() const {
-  return queued_bytes_ > kMaxQueuedBytes || queue_.size() > kMaxQueuedDocuments;
+void ParallelEncoder::EncodeBatch(Batch* batch) const {
+  try {
+    for (Document& document : batch->documents) {
+      document.ids = encode_(document.text, document.name);
+      ++batch->encoded;
+    }
+  } catch (...) {
+    batch->error = std::current_exception();
+  }
 }
 
-void ParallelEncoder::Drain(std::unique_lock<std::mutex>& lock,
-                            const std::function<bool()>& wait_for) {
-  while (!queue_.empty()) {
+void ParallelEncoder::Submit() {
+  if (filling_.documents.empty()) return;
+  const std::lock_guard lock(mutex_);
+  queued_bytes_ += filling_.bytes;
+  queue_.push_back(std::exchange(filling_, {}));
+  work_.notify_one();
+}
+
+void ParallelEncoder::Drain(uint64_t max_bytes) {
+  while (true) {
+    std::unique_lock lock(mutex_);
+    if (queue_.empty()) return;
     if (!queue_.front().done) {
-      if (!wait_for()) return;
+      if (queued_bytes_ <= max_bytes) return;
       done_.wait(lock, [this] { return queue_.front().done; });
     }
-    const Document document = std::move(queue_.front());
+    const Batch batch = std::move(queue_.front());
     queue_.pop_front();
     --next_;
-    queued_bytes_ -= document.text.size();
+    queued_bytes_ -= batch.bytes;
     lock.unlock();
-    if (document.error) std::rethrow_exception(document.error);
-    sink_(document.ids, document.text.size());
-    lock.lock();
+    for (size_t i = 0; i < batch.encoded; ++i) {
+      sink_(batch.documents[i].ids, batch.documents[i].text.size());
+    }
+    if (batch.error) std::rethrow_exception(batch.error);
   }
 }
 
 void ParallelEncoder::Add(std::string text, std::string name) {
-  std::unique_lock lock(mutex_);
-  queued_bytes_ += text.size();
-  queue_.push_back({.text = std::move(text), .name = std::move(name)});
-  work_.notify_one();
-  Drain(lock, [this] { return Full(); });
+  filling_.bytes += text.size();
+  filling_.documents.push_back({.text = std::move(text), .name = std::move(name)});
+  if (filling_.bytes < kBatchBytes) return;
+  Submit();
+  Drain(kMaxQueuedBytes);
 }
 
 void ParallelEncoder::Finish() {
-  std::unique_lock lock(mutex_);
-  Drain(lock, [] { return true; });
+  Submit();
+  Drain(0);
 }
 
 }  // namespace stocha

@@ -30,36 +30,46 @@ class ParallelEncoder {
   ParallelEncoder(const ParallelEncoder&) = delete;
   ParallelEncoder& operator=(const ParallelEncoder&) = delete;
 
-  // Waits while more than kMaxQueuedBytes or kMaxQueuedDocuments are on their way. Throws what
-  // Encode threw for an earlier document, and what the sink throws; the encoder is of no use after
-  // that.
+  // Waits while more than kMaxQueuedBytes of text are on their way. Throws what Encode threw for an
+  // earlier document, and what the sink throws; the encoder is of no use after that.
   void Add(std::string text, std::string name);
   // Waits for all documents. Throws as Add does.
   void Finish();
 
   static constexpr uint64_t kMaxQueuedBytes = uint64_t{64} << 20;
-  static constexpr size_t kMaxQueuedDocuments = 4096;
 
  private:
+  // Small documents travel together: waking a thread costs more than encoding one.
+  static constexpr uint64_t kBatchBytes = uint64_t{1} << 16;
+
   struct Document {
     std::string text;
     std::string name;
     std::vector<int32_t> ids;
+  };
+  struct Batch {
+    std::vector<Document> documents;
+    uint64_t bytes = 0;  // of text
+    size_t encoded = 0;  // documents before `error`, or all
     std::exception_ptr error;
     bool done = false;
   };
 
   void WorkerLoop();
-  bool Full() const;
-  // Hands the front documents to the sink; waits for them while `wait_for` says so.
-  void Drain(std::unique_lock<std::mutex>& lock, const std::function<bool()>& wait_for);
+  void EncodeBatch(Batch* batch) const;
+  // Queues the batch being filled.
+  void Submit();
+  // Hands finished batches at the front to the sink; waits for them as long as more than
+  // `max_bytes` are queued.
+  void Drain(uint64_t max_bytes);
 
   Encode encode_;
   Sink sink_;
+  Batch filling_;  // the caller's thread's
   std::mutex mutex_;
-  std::condition_variable work_;  // a document is to be encoded, or stop_
-  std::condition_variable done_;  // a document is encoded
-  std::deque<Document> queue_;    // guarded by mutex_, as the rest; elements stay where they are
+  std::condition_variable work_;  // a batch is to be encoded, or stop_
+  std::condition_variable done_;  // a batch is encoded
+  std::deque<Batch> queue_;       // guarded by mutex_, as the rest; elements stay where they are
   size_t next_ = 0;               // of queue_, the first that no worker has taken
   uint64_t queued_bytes_ = 0;
   bool stop_ = false;

@@ -3,15 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <chrono>
 #include <stdexcept>
 
 namespace stocha {
 namespace {
 
-// Stands for a tokenizer: the bytes as ids, after a wait that puts later documents first.
+// Stands for a tokenizer: the bytes as ids, with a pause that lets other threads overtake.
 std::vector<int32_t> Bytes(const std::string& text, const std::string&) {
-  if (text.size() % 3 == 0) std::this_thread::sleep_for(std::chrono::microseconds(50));
+  if (text.size() % 3 == 0) std::this_thread::yield();
   return {text.begin(), text.end()};
 }
 
@@ -23,8 +22,8 @@ TEST(ParallelEncoder, KeepsTheOrder) {
       EXPECT_EQ(bytes, ids.size());
     });
     std::vector<std::string> expected;
-    for (int i = 0; i < 6000; ++i) {  // more than may be on their way at once
-      expected.push_back(std::to_string(i * i));
+    for (int i = 0; i < 6000; ++i) {  // many batches
+      expected.push_back(std::to_string(i * i) + std::string(i % 200 == 0 ? 100000 : 30, 'x'));
       encoder.Add(expected.back(), "document");
     }
     encoder.Finish();
@@ -77,7 +76,7 @@ TEST(ParallelEncoder, SinkMayThrow) {
       2, Bytes, [](std::span<const int32_t>, uint64_t) { throw std::runtime_error("disk full"); });
   EXPECT_THROW(
       {
-        for (int i = 0; i < 10; ++i) encoder.Add("text", "document");
+        for (int i = 0; i < 10; ++i) encoder.Add(std::string(70000, 'x'), "document");
         encoder.Finish();
       },
       std::runtime_error);
@@ -85,7 +84,7 @@ TEST(ParallelEncoder, SinkMayThrow) {
 
 TEST(ParallelEncoder, MayBeDroppedHalfway) {
   ParallelEncoder encoder(2, Bytes, [](std::span<const int32_t>, uint64_t) {});
-  for (int i = 0; i < 100; ++i) encoder.Add("abc", "document");
+  for (int i = 0; i < 100; ++i) encoder.Add(std::string(10000, 'x'), "document");
 }
 
 }  // namespace

@@ -23,13 +23,15 @@ constexpr size_t kBlockBytes = 1 << 20;
 
 enum class Format { kText, kJsonLines };
 
-// The format by the path's ending, `.zst` already taken off.
-Format FormatOf(const fs::path& path, const fs::path& whole) {
-  if (path.extension() == ".txt") return Format::kText;
-  if (path.extension() == ".jsonl") return Format::kJsonLines;
-  throw Error({.where = whole.string(),
+bool IsCompressed(const fs::path& path) { return path.extension() == ".zst"; }
+
+Format FormatOf(const fs::path& path) {
+  const fs::path ending = (IsCompressed(path) ? path.stem() : path).extension();
+  if (ending == ".txt") return Format::kText;
+  if (ending == ".jsonl") return Format::kJsonLines;
+  throw Error({.where = path.string(),
                .what = "unknown kind of text",
-               .got = "\"" + whole.filename().string() + "\"",
+               .got = "\"" + path.filename().string() + "\"",
                .expected = "a name ending in .txt, .jsonl, .txt.zst or .jsonl.zst",
                .hint = "rename the file after what it holds"});
 }
@@ -125,9 +127,13 @@ void ReadZstd(std::string_view bytes, const fs::path& path, const BlockCallback&
 
 }  // namespace
 
+uint64_t TextFileBytes(const fs::path& path) {
+  FormatOf(path);
+  return MappedFile::Open(path).bytes().size();
+}
+
 void ReadDocuments(const fs::path& path, const DocumentCallback& document) {
-  const bool compressed = path.extension() == ".zst";
-  const Format format = FormatOf(compressed ? path.stem() : path, path);
+  const Format format = FormatOf(path);
   const MappedFile file = MappedFile::Open(path);
   const std::string_view bytes(reinterpret_cast<const char*>(file.bytes().data()),
                                file.bytes().size());
@@ -135,7 +141,7 @@ void ReadDocuments(const fs::path& path, const DocumentCallback& document) {
   const BlockCallback add = [&](std::string_view block, uint64_t bytes_read) {
     builder.Add(block, bytes_read);
   };
-  if (compressed) {
+  if (IsCompressed(path)) {
     ReadZstd(bytes, path, add);
   } else {
     ReadPlain(bytes, add);

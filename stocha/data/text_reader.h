@@ -18,6 +18,9 @@ struct TextProgress {
 // The longest document.
 inline constexpr uint64_t kMaxDocumentBytes = uint64_t{1} << 30;
 
+// The size of the file as stored. Throws Error when it is missing or has an unknown ending.
+uint64_t TextFileBytes(const std::filesystem::path& path);
+
 // Calls `document` for each non-empty document in order; the text of a .txt may hold any bytes.
 // Throws Error naming file and line: missing file, unknown ending, broken zstd stream, a line that
 // is no JSON object with a string "text", a document longer than kMaxDocumentBytes.
