@@ -42,9 +42,9 @@ def combining_class(code):
     if mark == 0:
         return 0
     other = "\u0334" if mark > 1 else "\u0315"  # classes 1 and 232
-    swapped = f"a{other}{chr(code)}" if mark > 1 else f"a{chr(code)}{other}"
-    given = f"a{chr(code)}{other}" if mark > 1 else f"a{other}{chr(code)}"
-    return mark if oracle_nfc(given) == swapped else 0
+    low, high = (other, chr(code)) if mark > 1 else (chr(code), other)
+    base = "\u4e00"  # composes with nothing
+    return mark if oracle_nfc(base + high + low) == base + low + high else 0
 
 
 def decompositions():

@@ -88,12 +88,12 @@ std::string ToPcre2(const PatternSyntax& syntax, const std::vector<Membership>& 
   std::string pattern;
   for (const PatternItem& item : syntax.items) {
     pattern += item.syntax;
-    if (!item.syntax.empty()) continue;
-    std::string alternatives;
+    if (!item.set) continue;
+    std::string numbers;
     for (size_t number = 0; number < members.size(); ++number) {
-      if (members[number][item.set]) alternatives += fmt::format("\\x{:02x}", number);
+      if (members[number][*item.set]) numbers += fmt::format("\\x{:02x}", number);
     }
-    pattern += alternatives.empty() ? "[^\\x00-\\xff]" : "[" + alternatives + "]";
+    pattern += numbers.empty() ? "[^\\x00-\\xff]" : "[" + numbers + "]";
   }
   return pattern;
 }

@@ -27,8 +27,10 @@ constexpr std::string_view kCallout = "(?C)";  // counts work, see pattern.cc
 
 CodePointSet Single(char32_t code_point) { return CodePointSet({{code_point, code_point}}); }
 
-// \w of Oniguruma, which takes the superscripts and fractions of Latin-1 for digits.
-CodePointSet OnigurumaWordSet() {
+// \w of Oniguruma, which outside of classes takes the superscripts and fractions of Latin-1 for
+// digits.
+CodePointSet OnigurumaWordSet(bool in_class) {
+  if (in_class) return WordSet();
   return WordSet().Union(CodePointSet({{0xB2, 0xB3}, {0xB9, 0xB9}, {0xBC, 0xBE}}));
 }
 
@@ -78,7 +80,7 @@ class PatternParser {
   void CloseGroup();
   void ParseQuantifier();
   CodePointSet ParseClass(int depth);
-  Element ParseElement();
+  Element ParseElement(bool in_class);
   CodePointSet ParseProperty(bool negated);
   char32_t ParseHex(size_t min_digits, size_t max_digits);
   void ParseInterval();
@@ -134,7 +136,7 @@ void PatternParser::AddSet(const CodePointSet& set) {
   const auto index = static_cast<size_t>(known - syntax_.sets.begin());
   if (index == kMaxSets) Fail("too many different characters");
   if (known == syntax_.sets.end()) syntax_.sets.push_back(set);
-  syntax_.items.push_back({.syntax = "", .set = index});
+  syntax_.items.push_back({.set = index});
   repeatable_ = syntax_.items.size() - 1;
   previous_literal_ = 0;
 }
@@ -153,7 +155,7 @@ void PatternParser::AddQuantifier(const std::string& quantifier, int max) {
   const size_t begin = *repeatable_;
   AddSyntax(quantifier);
   if (max <= kFreeRepeats) return;
-  const size_t inside = syntax_.items[begin].syntax.empty() ? begin : begin + 1;
+  const size_t inside = syntax_.items[begin].set ? begin : begin + 1;
   syntax_.items.insert(syntax_.items.begin() + static_cast<ptrdiff_t>(inside),
                        {.syntax = std::string(kCallout)});
   AddSyntax(kCallout);
@@ -257,7 +259,7 @@ CodePointSet PatternParser::ParseProperty(bool negated) {
   return negated != inverted ? set->Complement() : *set;
 }
 
-PatternParser::Element PatternParser::ParseElement() {
+PatternParser::Element PatternParser::ParseElement(bool in_class) {
   char32_t code_point = Next();
   if (code_point != '\\') return {.code_point = code_point};
   code_point = Next();
@@ -274,9 +276,9 @@ PatternParser::Element PatternParser::ParseElement() {
     case 'D':
       return {.set = CategorySet("Nd")->Complement()};
     case 'w':
-      return {.set = OnigurumaWordSet()};
+      return {.set = OnigurumaWordSet(in_class)};
     case 'W':
-      return {.set = OnigurumaWordSet().Complement()};
+      return {.set = OnigurumaWordSet(in_class).Complement()};
     case 'p':
       return {.set = ParseProperty(false)};
     case 'P':
@@ -317,16 +319,15 @@ CodePointSet PatternParser::ParseClass(int depth) {
       intersection = take();
     } else if (Accept("[")) {
       add(ParseClass(depth + 1));
-    } else if (const Element first = ParseElement(); first.set) {
-      add(*first.set);
     } else {
-      Element last = first;
-      if (rest_.starts_with("-") && !rest_.starts_with("-]")) {
-        Accept("-");
-        last = ParseElement();
+      const Element first = ParseElement(true);
+      const bool range = rest_.starts_with("-") && !rest_.starts_with("-]");
+      if (range) Accept("-");
+      const Element last = range ? ParseElement(true) : first;
+      if (range && (first.set || last.set || last.code_point < first.code_point)) {
+        Fail("this is no range");
       }
-      if (last.set || last.code_point < first.code_point) Fail("this is no range");
-      ranges.push_back({first.code_point, last.code_point});
+      add(first.set ? *first.set : CodePointSet({{first.code_point, last.code_point}}));
     }
   }
   CodePointSet set = take();
@@ -352,7 +353,7 @@ void PatternParser::ParseItem() {
     AddSet(line_feed);
     return AddSyntax("))");
   }
-  const Element element = ParseElement();
+  const Element element = ParseElement(false);
   if (!element.set) return AddLiteral(element.code_point);
   AddSet(flags_.ignore_case ? Fold(*element.set) : *element.set);
 }

@@ -8,6 +8,8 @@
 #ifndef STOCHA_MODEL_PATTERN_SYNTAX_H_
 #define STOCHA_MODEL_PATTERN_SYNTAX_H_
 
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,8 +19,8 @@
 namespace stocha {
 
 struct PatternItem {
-  std::string syntax;  // as PCRE2 has it; empty: one character of sets[set]
-  size_t set = 0;
+  std::string syntax;         // as PCRE2 has it
+  std::optional<size_t> set;  // instead: one character of sets[set]
 };
 
 struct PatternSyntax {

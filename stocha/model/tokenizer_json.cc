@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
@@ -26,20 +25,23 @@ std::string Quoted(std::string_view text) { return "\"" + std::string(text) + "\
 StringMap<int32_t> ParseVocabulary(const JsonObject& model) {
   const JsonObject object = model.Object("vocab");
   StringMap<int32_t> vocabulary;
-  std::unordered_map<int32_t, std::string_view> by_id;
+  vocabulary.reserve(object.value().size());
+  std::vector<std::pair<int32_t, std::string_view>> by_id;
   for (const auto& [spelling, value] : object.value().items()) {
     const auto id = static_cast<int32_t>(object.Integer(spelling, 0, kMaxId));
-    vocabulary.emplace(spelling, id);
-    const auto [entry, added] = by_id.emplace(id, spelling);
-    if (!added) {
-      Fail(model, "two tokens have the id " + std::to_string(id),
-           Quoted(entry->second) + " and " + Quoted(spelling));
+    by_id.emplace_back(id, vocabulary.emplace(spelling, id).first->first);
+  }
+  std::sort(by_id.begin(), by_id.end());
+  for (size_t i = 1; i < by_id.size(); ++i) {
+    if (by_id[i].first == by_id[i - 1].first) {
+      Fail(model, "two tokens have the id " + std::to_string(by_id[i].first),
+           Quoted(by_id[i - 1].second) + " and " + Quoted(by_id[i].second));
     }
   }
   return vocabulary;
 }
 
-// A merge: "left right", or since tokenizers 0.20 ["left", "right"].
+// A merge, in either form that files have: "left right" or ["left", "right"].
 std::pair<std::string, std::string> ParseMerge(const JsonObject& model, const Json& merge) {
   if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
     return {merge[0].get<std::string>(), merge[1].get<std::string>()};
@@ -69,7 +71,9 @@ MergeTable ParseMerges(const JsonObject& model, const StringMap<int32_t>& vocabu
       }
       return found->second;
     };
-    merges.Insert(id_of(left), id_of(right), {rank++, id_of(left + right)});
+    const int32_t left_id = id_of(left);
+    const int32_t right_id = id_of(right);
+    merges.Insert(left_id, right_id, {rank++, id_of(left + right)});
   }
   return merges;
 }

