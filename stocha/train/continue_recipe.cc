@@ -1,43 +1,41 @@
 #include "stocha/train/continue_recipe.h"
 
-#include <algorithm>
-#include <string_view>
+#include <fmt/format.h>
+
+#include <sstream>
 
 #include "stocha/base/error.h"
 
 namespace stocha {
 namespace {
 
-// "table.key: OLD -> NEW" of the first line in which two recipes, written out, differ.
+// The next line; empty past the end.
+std::string NextLine(std::istringstream& text) {
+  std::string line;
+  std::getline(text, line);
+  return line;
+}
+
+// "table.key: OLD -> NEW" of the first line in which two recipes, written out, differ; "" without
+// one.
 std::string FirstDifference(const Recipe& old_recipe, const Recipe& new_recipe) {
-  const std::string texts[2] = {RecipeToToml(old_recipe), RecipeToToml(new_recipe)};
-  size_t at[2] = {0, 0};
+  std::istringstream old_text(RecipeToToml(old_recipe));
+  std::istringstream new_text(RecipeToToml(new_recipe));
   std::string table;
-  while (true) {
-    std::string_view lines[2];
-    for (int i = 0; i < 2; ++i) {
-      const size_t end = std::min(texts[i].find('\n', at[i]), texts[i].size());
-      lines[i] = std::string_view(texts[i]).substr(at[i], end - at[i]);
-      at[i] = std::min(end + 1, texts[i].size());
+  while (old_text || new_text) {
+    const std::string old_line = NextLine(old_text);
+    const std::string new_line = NextLine(new_text);
+    if (old_line.starts_with("[")) table = old_line.substr(old_line.find_first_not_of('['));
+    if (old_line == new_line) continue;
+    table = table.substr(0, table.find(']'));
+    const std::string key = old_line.substr(0, old_line.find(" = "));
+    if (key == old_line || !new_line.starts_with(key + " = ")) {
+      return fmt::format("{}: {} -> {}", table, old_line, new_line);
     }
-    if (lines[0] != lines[1]) {
-      const size_t key_end = lines[0].find(" = ");
-      const std::string key(lines[0].substr(0, key_end));
-      const auto value = [key_end](std::string_view line) {
-        return std::string(line.substr(std::min(line.size(), key_end + 3)));
-      };
-      if (key_end == std::string_view::npos || !lines[1].starts_with(key + " = ")) {
-        return table + ": " + std::string(lines[0]) + " -> " + std::string(lines[1]);
-      }
-      return (table.empty() ? "" : table + ".") + key + ": " + value(lines[0]) + " -> " +
-             value(lines[1]);
-    }
-    if (lines[0].starts_with("[")) {
-      const size_t begin = lines[0].find_first_not_of('[');
-      table = lines[0].substr(begin, lines[0].find(']') - begin);
-    }
-    if (at[0] == texts[0].size() && at[1] == texts[1].size()) return "";
+    return fmt::format("{}{}{}: {} -> {}", table, table.empty() ? "" : ".", key,
+                       old_line.substr(key.size() + 3), new_line.substr(key.size() + 3));
   }
+  return "";
 }
 
 }  // namespace

@@ -31,6 +31,7 @@ double MeanLastLoss(const RunMetrics& metrics) {
 
 double MedianSpeed(const RunMetrics& metrics) {
   std::vector<double> speeds;
+  speeds.reserve(metrics.steps.size());
   for (const StepMetrics& step : metrics.steps) speeds.push_back(step.tokens_per_s);
   std::nth_element(speeds.begin(), speeds.begin() + static_cast<int64_t>(speeds.size() / 2),
                    speeds.end());
