@@ -20,8 +20,8 @@ namespace stocha {
 // Immutable after loading and thread-safe.
 class Tokenizer {
  public:
-  // Throws Error: missing file, broken or too deep JSON, unknown kinds, ids that contradict each
-  // other, a pattern that does not compile.
+  // A tokenizer.json, or the folder that holds one. Throws Error: missing file, broken or too deep
+  // JSON, unknown kinds, ids that contradict each other, a pattern that does not compile.
   static Tokenizer FromFile(const std::filesystem::path& path);
   static Tokenizer FromJson(std::string_view json, std::string_view where);
 
@@ -41,6 +41,7 @@ class Tokenizer {
   // One past the largest id.
   int32_t vocab_size() const;
   std::optional<int32_t> TokenId(std::string_view token) const;  // as spelled in the file
+  // Whether Decode may leave `id` out. Throws Error on an id outside the vocabulary.
   bool IsSpecial(int32_t id) const;
   // The raw bytes that `id` stands for. Throws Error on an id outside the vocabulary.
   std::string_view TokenBytes(int32_t id) const;
