@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+import tokenizers
 import torch
 import transformers
 
@@ -200,6 +201,49 @@ def test_a_signal_saves_and_leaves(trainer, recipe, tmp_path, number):
     done = len(losses(folder))
     assert (folder / f"checkpoints/step-{done:08d}").is_dir()
     assert not (folder / "final").exists()
+
+
+def byte_tokenizer(path, end_of_text):
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
+    tokenizer.train_from_iterator([], tokenizers.trainers.BpeTrainer(
+        special_tokens=[end_of_text],
+        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+    tokenizer.save(str(path))
+
+
+def test_from_text_to_a_model_that_knows_its_tokenizer(stocha, trainer, tmp_path):
+    byte_tokenizer(tmp_path / "tokenizer.json", "<|endoftext|>")
+    (tmp_path / "text.txt").write_text("In the beginning God created the heaven and the earth. " * 40)
+    run_ok(stocha, "tokenize", tmp_path / "text.txt", "--tokenizer", tmp_path / "tokenizer.json",
+           "--output", tmp_path / "train.tokens")
+    path = tmp_path / "recipe.toml"
+    path.write_text("""
+        [model]
+        tokenizer = "tokenizer.json"
+        hidden_size = 16
+        intermediate_size = 24
+        num_hidden_layers = 1
+        num_attention_heads = 2
+        [data]
+        train = ["train.tokens"]
+        sequence_length = 16
+        [training]
+        steps = 2
+        batch_size = 2
+        threads = 1
+        [[activation]]
+        activation = "relu"
+        """)
+    run_ok(stocha, "train", path, "--output", tmp_path / "run")
+    final = tmp_path / "run/final"
+    assert transformers.GenerationConfig.from_pretrained(final).eos_token_id == 0
+    assert transformers.AutoConfig.from_pretrained(final).vocab_size == 257
+    assert (final / "tokenizer.json").read_bytes() == (tmp_path / "tokenizer.json").read_bytes()
+
+    byte_tokenizer(tmp_path / "tokenizer.json", "<|another|>")
+    assert_one_line_error(run(trainer, path, "--output", tmp_path / "other"), "another tokenizer")
 
 
 def test_bad_input_is_one_line(trainer, recipe, tmp_path):

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "stocha/base/error.h"
+#include "stocha/model/tokenizer.h"
 
 namespace stocha {
 namespace {
@@ -18,14 +19,23 @@ ModelConfig Shape(ModelConfig config) {
   return config;
 }
 
+// Where generation should stop: every shard ends with the end-of-text token, when there is one.
+std::vector<int64_t> EndOfText(const TokenShard& shard, const std::string& tokenizer) {
+  if (tokenizer.empty() || shard.size() == 0) return {};
+  int32_t last = 0;
+  shard.Read(shard.size() - 1, {&last, 1});
+  if (!Tokenizer::FromFile(tokenizer).IsSpecial(last)) return {};
+  return {last};
+}
+
 }  // namespace
 
 TrainingInputs::TrainingInputs(Recipe recipe, const Checkpoint* resumed)
     : recipe_(std::move(recipe)), train_shards_(OpenShards(recipe_.train)) {
   if (!recipe_.validation.empty()) validation_shards_ = OpenShards(recipe_.validation);
   if (resumed == nullptr && !recipe_.init_from.empty()) init_ = OpenCheckpoint(recipe_.init_from);
+  CompleteTokenizer();
   CompleteModel(resumed);
-  CheckTokenizer();
   CheckModel();
   train_.emplace(train_shards_, recipe_.sequence_length, recipe_.seed);
   if (!validation_shards_.empty()) {
@@ -33,30 +43,10 @@ TrainingInputs::TrainingInputs(Recipe recipe, const Checkpoint* resumed)
   }
 }
 
-void TrainingInputs::CompleteModel(const Checkpoint* resumed) {
+void TrainingInputs::CompleteTokenizer() {
   if (recipe_.tokenizer.empty() && init_ && init_->has_tokenizer()) {
     recipe_.tokenizer = init_->tokenizer_path().string();
   }
-  if (resumed != nullptr) {
-    recipe_.model = resumed->config;
-    return;
-  }
-  if (init_ && recipe_.model == ModelConfig{}) {
-    recipe_.model = init_->config;
-    return;
-  }
-  if (recipe_.model.vocab_size == 0) recipe_.model.vocab_size = train_shards_[0].vocab_size();
-  if (!init_) return;
-  if (Shape(recipe_.model) != Shape(init_->config)) {
-    throw Error({.where = recipe_.init_from,
-                 .what = "the model has another shape than the recipe's [model]",
-                 .hint = "leave out the shape in [model] to take that of init_from"});
-  }
-  recipe_.model.bos_token_id = init_->config.bos_token_id;
-  recipe_.model.eos_token_ids = init_->config.eos_token_ids;
-}
-
-void TrainingInputs::CheckTokenizer() const {
   const auto check = [](const TokenizerDigest& expected, const TokenizerDigest& got,
                         const std::string& where, const std::string& what) {
     if (expected == got) return;
@@ -71,6 +61,29 @@ void TrainingInputs::CheckTokenizer() const {
   if (!validation_shards_.empty()) {
     check(digest, validation_shards_[0].tokenizer(), recipe_.validation[0], recipe_.train[0]);
   }
+}
+
+void TrainingInputs::CompleteModel(const Checkpoint* resumed) {
+  if (resumed != nullptr) {
+    recipe_.model = resumed->config;
+    return;
+  }
+  if (init_ && recipe_.model == ModelConfig{}) {
+    recipe_.model = init_->config;
+    return;
+  }
+  if (recipe_.model.vocab_size == 0) recipe_.model.vocab_size = train_shards_[0].vocab_size();
+  if (!init_) {
+    recipe_.model.eos_token_ids = EndOfText(train_shards_[0], recipe_.tokenizer);
+    return;
+  }
+  if (Shape(recipe_.model) != Shape(init_->config)) {
+    throw Error({.where = recipe_.init_from,
+                 .what = "the model has another shape than the recipe's [model]",
+                 .hint = "leave out the shape in [model] to take that of init_from"});
+  }
+  recipe_.model.bos_token_id = init_->config.bos_token_id;
+  recipe_.model.eos_token_ids = init_->config.eos_token_ids;
 }
 
 void TrainingInputs::CheckModel() const {

@@ -29,8 +29,8 @@ class TrainingInputs {
   const BatchOrder* validation() const { return validation_ ? &*validation_ : nullptr; }
 
  private:
+  void CompleteTokenizer();
   void CompleteModel(const Checkpoint* resumed);
-  void CheckTokenizer() const;
   void CheckModel() const;
 
   Recipe recipe_;
