@@ -53,6 +53,18 @@ TEST(RecipeText, ReadsBackEqualWithoutAShape) {
   EXPECT_EQ(ParseRecipe(RecipeToToml(recipe), "written", "/elsewhere"), recipe);
 }
 
+TEST(RecipeText, EveryRecipeOfTheRepositoryIsRead) {
+  int recipes = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::filesystem::path(STOCHA_SOURCE_DIR) / "recipes")) {
+    if (entry.path().extension() != ".toml") continue;
+    const Recipe recipe = ReadRecipe(entry.path());
+    EXPECT_EQ(ParseRecipe(RecipeToToml(recipe), "written", "/elsewhere"), recipe) << entry.path();
+    ++recipes;
+  }
+  EXPECT_GT(recipes, 0);
+}
+
 // docs/recipe-keys.md is the output of RecipeKeysMarkdown(); STOCHA_UPDATE_DOCS=1 writes it anew.
 TEST(RecipeText, PageOfKeysIsUpToDate) {
   const std::filesystem::path page =
