@@ -1,7 +1,7 @@
 #include "stocha/model/nfc.h"
 
-#include <algorithm>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <unordered_map>
 #include <vector>
@@ -140,18 +140,24 @@ void Nfc::NormalizeSegment(std::string_view segment, std::string* out) const {
     Decompose(DecodeUtf8(segment).code_point, &decomposed);
   }
   // Canonical order: marks between two starters by class, those of one class as they stood.
-  const auto is_starter = [](char32_t c) { return CombiningClass(c) == 0; };
-  for (auto mark = decomposed.begin(); mark != decomposed.end();) {
-    mark = std::find_if_not(mark, decomposed.end(), is_starter);
-    const auto end = std::find_if(mark, decomposed.end(), is_starter);
-    std::stable_sort(mark, end,
-                     [](char32_t a, char32_t b) { return CombiningClass(a) < CombiningClass(b); });
-    mark = end;
+  std::u32string ordered;
+  std::map<uint8_t, std::u32string> marks;
+  decomposed.push_back(0);  // a starter, which flushes the last marks
+  for (const char32_t c : decomposed) {
+    const uint8_t combining_class = CombiningClass(c);
+    if (combining_class != 0) {
+      marks[combining_class].push_back(c);
+      continue;
+    }
+    for (const auto& [unused, of_class] : marks) ordered += of_class;
+    marks.clear();
+    ordered.push_back(c);
   }
+  ordered.pop_back();
   // A character joins the last starter unless one of its class or a higher stands between them.
   std::u32string composed;
   size_t starter = std::u32string::npos;
-  for (const char32_t c : decomposed) {
+  for (const char32_t c : ordered) {
     const uint8_t combining_class = CombiningClass(c);
     const bool adjacent = starter + 1 == composed.size();
     if (starter != std::u32string::npos &&
