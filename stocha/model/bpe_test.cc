@@ -9,7 +9,8 @@ namespace {
 BytePairModel MakeModel(const std::vector<std::pair<int32_t, int32_t>>& merges) {
   BytePairModel model{.byte_tokens = {}, .merges = MergeTable(merges.size())};
   model.byte_tokens.fill(BytePairModel::kNoToken);
-  for (int32_t i = 0; i < 26; ++i) model.byte_tokens[static_cast<size_t>('a' + i)] = i;
+  for (int32_t i = 0; i < 26; ++i)
+    model.byte_tokens[static_cast<size_t>('a') + static_cast<size_t>(i)] = i;
   uint32_t rank = 0;
   for (const auto& [left, right] : merges) {
     model.merges.Insert(left, right, {rank, 100 + static_cast<int32_t>(rank)});

@@ -17,8 +17,8 @@ namespace stocha {
 namespace {
 
 // Limits of one text. PCRE2 counts backtracking, afresh from each start, but not how far a repeat
-// scans; the callouts that ParsePattern puts behind repeats count that. Patterns of real tokenizers
-// stay below a hundredth of this.
+// scans; the callouts that ParsePattern puts around repeats count that. The patterns of Llama 3 and
+// GPT-4o come to 10 to 35 a character.
 constexpr uint64_t kFreeWork = 1'000'000'000;
 constexpr uint64_t kWorkPerCharacter = 500;
 constexpr uint64_t kWorkPerCallout = 16;
