@@ -194,6 +194,7 @@ def test_a_signal_saves_and_leaves(trainer, recipe, tmp_path, number):
     wait_for(folder / "metrics.jsonl", process)
     time.sleep(0.3)
     process.send_signal(number)
+    process.send_signal(number)  # as timeout(1) does: to the process and to its group
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 1
     last = stderr.splitlines()[-1]
@@ -244,6 +245,19 @@ def test_from_text_to_a_model_that_knows_its_tokenizer(stocha, trainer, tmp_path
 
     byte_tokenizer(tmp_path / "tokenizer.json", "<|another|>")
     assert_one_line_error(run(trainer, path, "--output", tmp_path / "other"), "another tokenizer")
+
+
+def test_a_second_signal_kills_at_once(trainer, recipe, tmp_path):
+    save_model(tmp_path / "init")
+    # A step of a minute: the first signal alone would wait for its end.
+    path, folder = recipe(steps=100000, batch_size=16384, micro_batch_size=4), tmp_path / "run"
+    process = start(trainer, path, "--output", folder)
+    wait_for(folder / "metrics.jsonl", process)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=10)
+    assert process.returncode == -signal.SIGINT
 
 
 def test_bad_input_is_one_line(trainer, recipe, tmp_path):

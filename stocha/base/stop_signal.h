@@ -1,5 +1,5 @@
 // Ctrl-C and SIGTERM as a question that a loop asks: the first asks to stop, a second kills at
-// once.
+// once (an echo of the first, within 0.2 s, does not count).
 #ifndef STOCHA_BASE_STOP_SIGNAL_H_
 #define STOCHA_BASE_STOP_SIGNAL_H_
 

@@ -61,6 +61,7 @@ std::string ContinueRecipe(const Recipe& saved, const std::string& where, Recipe
          .what = "the recipe differs from the one this run was started with, in " + difference,
          .hint = "resume with the recipe.toml in the run's folder, or start another run"});
   }
+  harmless.threads = saved.threads;  // what counts is the number in use, which may be the machine's
   return FirstDifference(saved, harmless);
 }
 

@@ -2,7 +2,7 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <torch/headeronly/version.h>
+#include <torch/version.h>
 
 #include <optional>
 #include <string>
@@ -36,7 +36,7 @@ void CompareFacts(const RunFacts& saved, uint64_t train_windows, int64_t threads
                  .hint = "bring the old shards back, or start another run"});
   }
   if (saved.threads != threads) {
-    observer->OnNote("continuing with " + std::to_string(threads) + " threads instead of " +
+    observer->OnNote("continuing with thread count " + std::to_string(threads) + " instead of " +
                      std::to_string(saved.threads) + ": losses will differ in their last digits");
   }
   if (saved.torch != TORCH_VERSION) {

@@ -1,6 +1,6 @@
 #include "stocha/train/training_loop.h"
 
-#include <torch/headeronly/version.h>
+#include <torch/version.h>
 
 #include <cmath>
 #include <string>

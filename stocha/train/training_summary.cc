@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "stocha/base/error.h"
 #include "stocha/base/progress.h"
 #include "stocha/recipe/schedule.h"
 
@@ -64,6 +65,11 @@ nlohmann::ordered_json LossesJson(const std::vector<ValidationMetrics>& validati
 
 TrainingSummary Summarize(const Recipe& recipe, const RunMetrics& metrics,
                           const std::filesystem::path& model) {
+  if (metrics.steps.empty()) {
+    throw Error({.where = (model.parent_path() / "metrics.jsonl").string(),
+                 .what = "no steps left to sum up",
+                 .hint = "the exported model is whole: " + model.string()});
+  }
   const std::vector<int64_t> switches = ActivationSwitches(recipe);
   TrainingSummary summary;
   summary.model = model;

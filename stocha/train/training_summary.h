@@ -26,7 +26,8 @@ struct TrainingSummary {
       sparsity;  // of the exported model where it was validated, else of the last step
 };
 
-// `metrics` has the steps of the whole run.
+// `metrics` is the whole run's. Throws Error when it has no step, e.g. because the file was
+// emptied.
 TrainingSummary Summarize(const Recipe& recipe, const RunMetrics& metrics,
                           const std::filesystem::path& model);
 
