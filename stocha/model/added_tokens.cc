@@ -84,6 +84,7 @@ void AddedTokenMatcher::Split(std::string_view text,
     at = end;
     if (token->single_word && !StandsAlone(text.substr(0, begin), text.substr(end))) continue;
     if (token->lstrip) {
+      begin = std::max(begin, done);  // the token before may have taken this one's white space
       while (begin > done) {
         const Utf8Step step = LastCharacter(text.substr(0, begin));
         if (!IsSpace(step.code_point)) break;
@@ -98,7 +99,7 @@ void AddedTokenMatcher::Split(std::string_view text,
       }
     }
     if (done < begin) on_text(text.substr(done, begin - done));
-    on_token(token->id);
+    if (begin < end) on_token(token->id);
     done = end;
   }
   if (done < text.size()) on_text(text.substr(done));

@@ -37,6 +37,14 @@ TEST(AddedTokensTest, TakeWhiteSpaceAlong) {
   EXPECT_EQ(Split(tokens, "R  L"), "21");
 }
 
+// What `tokenizers` makes of tokens that are white space themselves.
+TEST(AddedTokensTest, WhiteSpaceIsTakenOnce) {
+  const std::vector<AddedToken> both = {{.id = 1, .content = "\n", .lstrip = true, .rstrip = true}};
+  EXPECT_EQ(Split(both, "a\n\n b"), "[a]1[b]");
+  const std::vector<AddedToken> right = {{.id = 1, .content = "\n", .rstrip = true}};
+  EXPECT_EQ(Split(right, "a\n\nb"), "[a]11[b]");
+}
+
 TEST(AddedTokensTest, SingleWordsStandAlone) {
   const std::vector<AddedToken> tokens = {{.id = 1, .content = "w", .single_word = true}};
   EXPECT_EQ(Split(tokens, "w-w \u00e9w w\u0301 w_"), "1[-]1[ \u00e9w w\u0301 w_]");
