@@ -135,6 +135,8 @@ std::string ReadFile(const fs::path& path, uint64_t max_bytes) {
 }
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)), temporary_(TemporaryName(path_)) {
+  // Found out now, not by the rename after all the work.
+  if (fs::is_directory(path_)) ThrowErrno(path_, "cannot write", EISDIR);
   fd_ = open(temporary_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd_ < 0) ThrowErrno(path_, "cannot write", errno);
 }

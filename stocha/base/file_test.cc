@@ -94,6 +94,10 @@ TEST_F(FileTest, AFileIsNoFolderToWriteIn) {
             std::string::npos);
 }
 
+TEST_F(FileTest, AFolderIsNoFileToWrite) {
+  EXPECT_NE(MessageOf([&] { AtomicFile file(folder_); }).find("Is a directory"), std::string::npos);
+}
+
 TEST_F(FileTest, ADirectoryIsReplacedWholeOrNotAtAll) {
   const fs::path target = folder_ / "model";
   fs::create_directories(target);
