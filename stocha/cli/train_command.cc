@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -19,6 +20,9 @@ namespace {
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
+  // libgomp reads this when it loads. By default its threads spin through milliseconds of waiting,
+  // and on a machine that is also busy with something else a step then takes several times as long.
+  setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0);
   execv(program.c_str(), argv.data());
   throw Error({.where = program.string(),
                .what = "cannot run the trainer: " + ErrnoMessage(errno),
