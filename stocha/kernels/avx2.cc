@@ -8,6 +8,7 @@ namespace {
 // The tile of `dot` kept in registers: 2 x 2 sums, 2 weights, 1 input, of 2 registers each, of 16.
 constexpr int kTileRows = 2;
 constexpr int kTileTokens = 2;
+constexpr int kTileScatteredRows = 4;  // of a token alone
 
 struct V {
   __m256 low;

@@ -12,6 +12,7 @@ namespace {
 // The tile of `dot` kept in registers: 4 x 6 sums, 4 weights, 1 input of 32 registers.
 constexpr int kTileRows = 4;
 constexpr int kTileTokens = 6;
+constexpr int kTileScatteredRows = 8;  // of a token alone
 
 using V = __m512;
 
