@@ -69,7 +69,7 @@ void SyncFolder(const fs::path& path) {
 }
 
 // "x/" and "x" name the same thing; a temporary must stand beside it, not in it.
-fs::path WithoutTrailingSlash(fs::path path) {
+fs::path WithoutTrailingSlash(const fs::path& path) {
   return path.has_filename() ? path : path.parent_path();
 }
 
@@ -176,8 +176,8 @@ void AtomicFile::Commit() {
   SyncFolder(path_);
 }
 
-AtomicDirectory::AtomicDirectory(fs::path path)
-    : path_(WithoutTrailingSlash(std::move(path))), temporary_(TemporaryName(path_)) {
+AtomicDirectory::AtomicDirectory(const fs::path& path)
+    : path_(WithoutTrailingSlash(path)), temporary_(TemporaryName(path_)) {
   std::error_code ignored;
   fs::remove_all(temporary_, ignored);
   if (path_.has_parent_path()) MakeDirectories(path_.parent_path());

@@ -62,7 +62,7 @@ class AtomicFile {
 // directory at `path` is replaced. Files inside must be flushed by their writers (AtomicFile).
 class AtomicDirectory {
  public:
-  explicit AtomicDirectory(std::filesystem::path path);
+  explicit AtomicDirectory(const std::filesystem::path& path);
   ~AtomicDirectory();
   AtomicDirectory(const AtomicDirectory&) = delete;
   AtomicDirectory& operator=(const AtomicDirectory&) = delete;

@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 
 namespace stocha {
@@ -90,7 +91,7 @@ int AvailableProcessors() {
   double quota = 0;
   double period = 0;
   if (file >> quota >> period && period > 0) {
-    count = std::min(count, static_cast<int>(quota / period + 0.5));
+    count = std::min(count, static_cast<int>(std::lround(quota / period)));
   }
   return std::max(count, 1);
 }

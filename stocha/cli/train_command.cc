@@ -18,6 +18,7 @@ namespace {
       std::filesystem::canonical("/proc/self/exe").parent_path() / "stocha-train";
   arguments.insert(arguments.begin(), program.string());
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
   // libgomp reads this when it loads. By default its threads spin through milliseconds of waiting,
