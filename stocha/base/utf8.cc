@@ -42,6 +42,15 @@ Utf8Step DecodeUtf8(std::string_view text) {
   return {code_point, lead.length, true};
 }
 
+bool IsUtf8(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const Utf8Step step = DecodeUtf8(bytes);
+    if (!step.valid) return false;
+    bytes.remove_prefix(step.length);
+  }
+  return true;
+}
+
 void AppendUtf8(char32_t code_point, std::string* out) {
   const auto push = [out](char32_t byte) { out->push_back(static_cast<char>(byte)); };
   if (code_point < 0x80) {

@@ -21,6 +21,9 @@ struct Utf8Step {
 // does.
 Utf8Step DecodeUtf8(std::string_view text);
 
+// Whether all of `bytes` is UTF-8.
+bool IsUtf8(std::string_view bytes);
+
 // Appends `code_point` (a Unicode scalar value) to `out`.
 void AppendUtf8(char32_t code_point, std::string* out);
 

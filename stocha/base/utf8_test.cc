@@ -41,5 +41,12 @@ TEST(Utf8Test, CompletePrefixHoldsBackOnlyWhatMayStillBecomeACharacter) {
   EXPECT_EQ(CompleteUtf8Prefix("\xED\xA0"), 2u);  // a surrogate can never complete
 }
 
+TEST(IsUtf8Test, TellsWholeFromBroken) {
+  for (const char* text : {"", "a", "größe 日本語 🙂"}) EXPECT_TRUE(IsUtf8(text)) << text;
+  for (const char* text : {"\xff", "a\xc3", "\xed\xa0\x80", "\xc0\x80z", "\xf4\x90\x80\x80"}) {
+    EXPECT_FALSE(IsUtf8(text)) << text;
+  }
+}
+
 }  // namespace
 }  // namespace stocha

@@ -60,7 +60,8 @@ struct GgufTensor {
 // The content of one file; views point into it. Names and keys are unique.
 struct GgufContent {
   std::map<std::string, GgufValue, std::less<>> metadata;
-  std::vector<GgufTensor> tensors;  // in the file's order
+  std::vector<GgufTensor> tensors;                   // in the file's order
+  std::map<std::string, size_t, std::less<>> index;  // of every name in `tensors`
 
   const GgufTensor* Find(std::string_view name) const;  // nullptr when absent
 };
@@ -95,11 +96,11 @@ class GgufWriter {
     GgmlType type;
     std::vector<int64_t> shape;  // row-major
   };
-  // Writes the header. int64_t is stored as uint32 when it fits (int32 when negative), else as
-  // uint64; double as float32.
+  // Writes the header. int64_t is stored as uint32 when it fits (int32 when negative), else in 64
+  // bits; those of an array as int32 when all fit, else as int64; double as float32.
   GgufWriter(const std::filesystem::path& path,
              const std::map<std::string, GgufValue, std::less<>>& metadata,
-             std::vector<Declared> tensors);
+             const std::vector<Declared>& tensors);
   ~GgufWriter();
 
   // Appends to the data of the next tensor that is not complete; never past its end.
