@@ -24,7 +24,8 @@ std::vector<Isa> AvailableIsas() {
                     __builtin_cpu_supports("f16c");
   if (avx2) isas.push_back(Isa::kAvx2);
   if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vnni")) {
     isas.push_back(Isa::kAvx512);
   }
 #endif

@@ -7,6 +7,14 @@
 namespace stocha {
 
 extern const KernelTable kScalarKernels;
+// Parts of it (scalar_packed.cc).
+extern const PackedKernels kScalarQ8_0;
+extern const PackedKernels kScalarQ4_0;
+extern const PackedKernels kScalarQ4_K;
+extern const PlaneKernels kScalarPlanes;
+void ScalarQuantize(const float* x, int64_t n, int8_t* values, float* scale, int32_t* sum,
+                    float* energy);
+
 #if defined(__x86_64__)
 extern const KernelTable kAvx2Kernels;
 extern const KernelTable kAvx512Kernels;

@@ -10,6 +10,10 @@
 //                  then s[i] + s[i + 8], + 4, + 2, + 1.
 //   sum over rows  one fused multiply-add a row and element, in the order the rows are given.
 //
+//   sum over n of  each block of 32 is summed in integers, exactly; the blocks are summed as the
+//   packed rows    elements above: block b in partial sum b mod 16.
+// So products with packed rows (packed.h) are the same bits in every set, the scalar one too.
+//
 // Pointers need no alignment beyond their type's. No kernel allocates, throws or keeps state.
 //
 // Files compiled for one ISA include this, so it holds no code and includes no STL.
@@ -48,9 +52,65 @@ struct WeightKernels {
                const Rows<float>& y, int64_t n);
 };
 
+// Vectors in 8 bits, as packed rows are multiplied with: x[i] = scale[b] * q[i], b = i / 32, |q| <=
+// 127. A vector of n values takes Stride values and BlockStride blocks, zeros behind the last ones.
+// Values stand chunk by chunk (packed.h): 64 bytes of first halves of 4 blocks, 64 of second ones.
+struct QuantizedRows {
+  const int8_t* values = nullptr;  // [vectors, Stride(n)]
+  const float* scale = nullptr;    // [vectors, BlockStride(n)]
+  const int32_t* sum = nullptr;    // likewise: the sum of q over the block
+  const float* energy = nullptr;   // likewise: the sum of q^2
+  int64_t n = 0;
+  const int32_t* index = nullptr;  // [count]; null: first, first + 1 ...
+  int64_t count = 0;
+
+  static constexpr int64_t Stride(int64_t n) { return (n + 511) / 512 * 512; }
+  static constexpr int64_t BlockStride(int64_t n) { return Stride(n) / 32; }
+};
+
+// Of one packed format; rows are in bytes.
+struct PackedKernels {
+  // out[t * out_stride + r] = sum over i < x.n of weights[r][i] * x[t][i].
+  void (*dot)(const Rows<const uint8_t>& weights, const QuantizedRows& x, float* out,
+              int64_t out_stride);
+
+  // y[t][i] += sum over r, in order, of scale[t * scale_stride + r] * weights[r][i], i < n: scale
+  // times the row's d is rounded, then multiplied with q and added, fused. (q4_k: d s q - e m is
+  // rounded, then multiplied with scale and added, fused.)
+  void (*axpy)(const Rows<const uint8_t>& weights, const float* scale, int64_t scale_stride,
+               const Rows<float>& y, int64_t n);
+
+  // For the first vector of x: y[i] += sum over r, in order, of act[r] * (up[r] . x) * down[r][i],
+  // i < x.n, as dot and then axpy give it. Each row is read once, in the order given.
+  void (*ffn)(const Rows<const uint8_t>& up, const Rows<const uint8_t>& down, const float* act,
+              const QuantizedRows& x, float* y);
+};
+
+// q8_0 in planes: row r of `high` and of `low` are one row.
+struct PlaneKernels {
+  // As PackedKernels::dot on the q8_0 row.
+  void (*dot)(const Rows<const uint8_t>& high, const Rows<const uint8_t>& low,
+              const QuantizedRows& x, float* out, int64_t out_stride);
+
+  // What the high plane alone tells of row r and vector t: an estimate of the product (low halves
+  // taken for their mean, 7.5), and the standard deviation of its error if they are uniform.
+  void (*screen)(const Rows<const uint8_t>& high, const QuantizedRows& x, float* estimate,
+                 float* deviation, int64_t out_stride);
+};
+
 struct KernelTable {
   WeightKernels<float> f32;
   WeightKernels<uint16_t> bf16;
+  const PackedKernels& q8_0;
+  const PackedKernels& q4_0;
+  const PackedKernels& q4_k;
+  const PlaneKernels& planes;
+
+  // One vector of QuantizedRows out of x [n], n a multiple of 32: scale = max |x| / 127 over the
+  // block, q = x / scale rounded to the nearest, ties to even (127 / max |x| is multiplied with).
+  // Every pad is written. A block with NaN or infinity gives finite nonsense with a scale of NaN.
+  void (*quantize)(const float* x, int64_t n, int8_t* values, float* scale, int32_t* sum,
+                   float* energy);
 
   // y[i] = x[i] / sqrt(mean of x^2 + epsilon) * weight[i]; y may be x. Vector against scalar:
   // within (n / 16 + 10) 2^-24 |y[i]|.

@@ -75,6 +75,11 @@ void SiluOf(const float* x, int64_t n, float* y) {
 const KernelTable kScalarKernels = {
     .f32 = {.dot = Dot<float>, .axpy = Axpy<float>},
     .bf16 = {.dot = Dot<uint16_t>, .axpy = Axpy<uint16_t>},
+    .q8_0 = kScalarQ8_0,
+    .q4_0 = kScalarQ4_0,
+    .q4_k = kScalarQ4_K,
+    .planes = kScalarPlanes,
+    .quantize = ScalarQuantize,
     .rms_norm = RmsNorm,
     .max = Max,
     .exp_sum = ExpSum,

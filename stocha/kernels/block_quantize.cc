@@ -1,0 +1,113 @@
+#include "stocha/kernels/block_quantize.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+
+#include "stocha/base/dtype.h"
+
+namespace stocha {
+namespace {
+
+constexpr int kValues = 32;
+
+// The least squares scale and offset of one block, w = scale q - min, min >= 0: q is rounded with a
+// few trial scales, and the best fit kept.
+struct AffineFit {
+  float scale = 0;
+  float min = 0;
+};
+
+AffineFit FitBlock(const float* values) {
+  const auto [lowest, highest] = std::minmax_element(values, values + kValues);
+  const float low = std::min(*lowest, 0.0F);
+  const float range = *highest - low;
+  if (range <= 0) return {.min = -low};
+  AffineFit best = {.scale = range / 15, .min = -low};
+  float best_error = INFINITY;
+  for (int trial = 0; trial <= 20; ++trial) {
+    const float inverse = (14.0F + 0.1F * static_cast<float>(trial)) / range;
+    float sum_q = 0;
+    float sum_qq = 0;
+    float sum_w = 0;
+    float sum_qw = 0;
+    for (int i = 0; i < kValues; ++i) {
+      const float q = std::clamp(std::nearbyint((values[i] - low) * inverse), 0.0F, 15.0F);
+      sum_q += q;
+      sum_qq += q * q;
+      sum_w += values[i];
+      sum_qw += q * values[i];
+    }
+    const float determinant = kValues * sum_qq - sum_q * sum_q;
+    if (determinant <= 0) continue;
+    AffineFit fit = {.scale = (kValues * sum_qw - sum_q * sum_w) / determinant,
+                     .min = (sum_q * sum_qw - sum_qq * sum_w) / determinant};
+    if (fit.min < 0) fit = {.scale = sum_qw / sum_qq, .min = 0};
+    if (fit.scale <= 0) continue;
+    float error = 0;
+    for (int i = 0; i < kValues; ++i) {
+      const float q = std::clamp(std::nearbyint((values[i] + fit.min) / fit.scale), 0.0F, 15.0F);
+      const float difference = fit.scale * q - fit.min - values[i];
+      error += difference * difference;
+    }
+    if (error < best_error) {
+      best_error = error;
+      best = fit;
+    }
+  }
+  return best;
+}
+
+}  // namespace
+
+uint16_t QuantizeBlockQ8(const float* values, int8_t* q) {
+  float largest = 0;
+  for (int i = 0; i < kValues; ++i) largest = std::max(largest, std::abs(values[i]));
+  const float d = largest / 127;
+  const float inverse = d == 0 ? 0 : 1 / d;
+  for (int i = 0; i < kValues; ++i) q[i] = static_cast<int8_t>(std::round(values[i] * inverse));
+  return F32ToF16(d);
+}
+
+uint16_t QuantizeBlockQ4(const float* values, uint8_t* q) {
+  const float* extreme = std::max_element(
+      values, values + kValues, [](float a, float b) { return std::abs(a) < std::abs(b); });
+  const float d = *extreme / -8;
+  const float inverse = d == 0 ? 0 : 1 / d;
+  for (int i = 0; i < kValues; ++i) {
+    q[i] = static_cast<uint8_t>(std::clamp(values[i] * inverse + 8.5F, 0.0F, 15.0F));
+  }
+  return F32ToF16(d);
+}
+
+void QuantizeSuperBlockQ4K(const float* values, SuperBlockQ4K* block) {
+  constexpr size_t kBlocks = 8;
+  const float kMaxScale = 63;
+  AffineFit fits[kBlocks];
+  float largest_scale = 0;
+  float largest_min = 0;
+  for (size_t b = 0; b < kBlocks; ++b) {
+    fits[b] = FitBlock(values + b * kValues);
+    largest_scale = std::max(largest_scale, fits[b].scale);
+    largest_min = std::max(largest_min, fits[b].min);
+  }
+  block->d = F32ToF16(largest_scale / kMaxScale);
+  block->e = F32ToF16(largest_min / kMaxScale);
+  const float d = F16ToF32(block->d);
+  const float e = F16ToF32(block->e);
+  for (size_t b = 0; b < kBlocks; ++b) {
+    const auto round = [kMaxScale](float x, float unit) {
+      return unit == 0 ? 0.0F : std::min(std::nearbyint(x / unit), kMaxScale);
+    };
+    block->scale[b] = static_cast<uint8_t>(round(fits[b].scale, d));
+    block->min[b] = static_cast<uint8_t>(round(fits[b].min, e));
+    const float scale = d * static_cast<float>(block->scale[b]);
+    const float min = e * static_cast<float>(block->min[b]);
+    for (size_t i = 0; i < kValues; ++i) {
+      const float q = scale == 0 ? 0 : std::nearbyint((values[b * kValues + i] + min) / scale);
+      block->q[b * kValues + i] = static_cast<uint8_t>(std::clamp(q, 0.0F, 15.0F));
+    }
+  }
+}
+
+}  // namespace stocha

@@ -1,0 +1,246 @@
+// The specification of the packed kernels (kernels.h): every sum in the order that all sets share,
+// so that all of them give these bits. Compiled without contraction, like scalar.cc.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "stocha/base/dtype.h"
+#include "stocha/kernels/kernel_sets.h"
+#include "stocha/kernels/packed.h"
+
+namespace stocha {
+namespace {
+
+float LoadF16(const uint8_t* p) {
+  uint16_t bits = 0;
+  std::memcpy(&bits, p, sizeof(bits));
+  return F16ToF32(bits);
+}
+
+template <typename T>
+T* Row(const Rows<T>& rows, int64_t r) {
+  return rows.data + rows.stride * (rows.index == nullptr ? r : rows.index[r]);
+}
+
+int Nibble(const uint8_t* plane, int64_t i) {
+  const uint8_t byte = plane[i / kBlock * 16 + i % 16];
+  return i % kBlock < 16 ? byte & 0xF : byte >> 4;
+}
+
+// One vector of QuantizedRows.
+struct Vector {
+  Vector(const QuantizedRows& x, int64_t t) {
+    const int64_t v = x.index == nullptr ? t : x.index[t];
+    values = x.values + v * QuantizedRows::Stride(x.n);
+    const int64_t offset = v * QuantizedRows::BlockStride(x.n);
+    scale = x.scale + offset;
+    sum = x.sum + offset;
+    energy = x.energy + offset;
+  }
+  // The value at i.
+  int operator[](int64_t i) const {
+    return values[i / 128 * 128 + i % 32 / 16 * 64 + i % 128 / 32 * 16 + i % 16];
+  }
+  const int8_t* values;
+  const float* scale;
+  const int32_t* sum;
+  const float* energy;
+};
+
+// kernels.h's order of a sum over blocks.
+struct BlockSum {
+  void Add(int64_t block, float a, float b) {
+    float& partial = partials[block % kPartialSums];
+    partial = std::fma(a, b, partial);
+  }
+  float Total() const {
+    float s[kPartialSums];
+    std::copy(partials, partials + kPartialSums, s);
+    for (int width = kPartialSums / 2; width > 0; width /= 2) {
+      for (int i = 0; i < width; ++i) s[i] += s[i + width];
+    }
+    return s[0];
+  }
+  float partials[kPartialSums] = {};
+};
+
+// The sum of q(i) x[i] over block b, exact.
+template <typename Q>
+int32_t DotBlock(int64_t b, const Vector& x, const Q& q) {
+  int32_t sum = 0;
+  for (int64_t i = b * kBlock; i < (b + 1) * kBlock; ++i) sum += q(i) * x[i];
+  return sum;
+}
+
+// Each adds block b of the product of a row and a vector.
+struct Q8 {
+  static void AddBlock(const uint8_t* row, const Vector& x, int64_t n, int64_t b, BlockSum& sum) {
+    const int32_t dot = DotBlock(b, x, [&](int64_t i) { return row[Q8DotOffset(i, n)] - 128; });
+    sum.Add(b, static_cast<float>(dot), LoadF16(row + n + 2 * b) * x.scale[b]);
+  }
+  // y[i] += factor w[i]
+  static void Axpy(const uint8_t* row, float factor, int64_t n, float* y) {
+    for (int64_t i = 0; i < n; ++i) {
+      const float scale = factor * LoadF16(row + n + i / kBlock * 2);
+      y[i] = std::fma(scale, static_cast<float>(static_cast<int8_t>(row[i])), y[i]);
+    }
+  }
+};
+
+struct Q4 {
+  static void AddBlock(const uint8_t* row, const Vector& x, int64_t n, int64_t b, BlockSum& sum) {
+    const int32_t dot = DotBlock(b, x, [&](int64_t i) { return Nibble(row, i) - 8; });
+    sum.Add(b, static_cast<float>(dot), LoadF16(row + n / 2 + 2 * b) * x.scale[b]);
+  }
+  static void Axpy(const uint8_t* row, float factor, int64_t n, float* y) {
+    for (int64_t i = 0; i < n; ++i) {
+      const float scale = factor * LoadF16(row + n / 2 + i / kBlock * 2);
+      y[i] = std::fma(scale, static_cast<float>(Nibble(row, i) - 8), y[i]);
+    }
+  }
+};
+
+struct Q4K {
+  Q4K(const uint8_t* row, int64_t n, int64_t b) {
+    const uint8_t* scales = row + n / 2;
+    const uint8_t* mins = scales + n / kBlock;
+    const uint8_t* outer = mins + n / kBlock;
+    scale = LoadF16(outer + b / 8 * 2) * static_cast<float>(scales[b]);
+    min = LoadF16(outer + (n / kSuperBlock + b / 8) * 2) * static_cast<float>(mins[b]);
+  }
+  static void AddBlock(const uint8_t* row, const Vector& x, int64_t n, int64_t b, BlockSum& sum) {
+    const Q4K block(row, n, b);
+    const int32_t dot = DotBlock(b, x, [&](int64_t i) { return Nibble(row, i); });
+    sum.Add(b, static_cast<float>(dot), block.scale * x.scale[b]);
+    sum.Add(b, static_cast<float>(x.sum[b]), -(block.min * x.scale[b]));
+  }
+  static void Axpy(const uint8_t* row, float factor, int64_t n, float* y) {
+    for (int64_t i = 0; i < n; ++i) {
+      const Q4K block(row, n, i / kBlock);
+      const float product = block.scale * static_cast<float>(Nibble(row, i));
+      y[i] = std::fma(factor, product - block.min, y[i]);
+    }
+  }
+  float scale;
+  float min;
+};
+
+template <typename Format>
+void Dot(const Rows<const uint8_t>& weights, const QuantizedRows& x, float* out,
+         int64_t out_stride) {
+  for (int64_t t = 0; t < x.count; ++t) {
+    const Vector vector(x, t);
+    for (int64_t r = 0; r < weights.count; ++r) {
+      BlockSum sum;
+      for (int64_t b = 0; b < x.n / kBlock; ++b) {
+        Format::AddBlock(Row(weights, r), vector, x.n, b, sum);
+      }
+      out[t * out_stride + r] = sum.Total();
+    }
+  }
+}
+
+template <typename Format>
+void Axpy(const Rows<const uint8_t>& weights, const float* scale, int64_t scale_stride,
+          const Rows<float>& y, int64_t n) {
+  for (int64_t t = 0; t < y.count; ++t) {
+    for (int64_t r = 0; r < weights.count; ++r) {
+      Format::Axpy(Row(weights, r), scale[t * scale_stride + r], n, Row(y, t));
+    }
+  }
+}
+
+template <typename Format>
+void Ffn(const Rows<const uint8_t>& up, const Rows<const uint8_t>& down, const float* act,
+         const QuantizedRows& x, float* y) {
+  const QuantizedRows first = {.values = x.values,
+                               .scale = x.scale,
+                               .sum = x.sum,
+                               .energy = x.energy,
+                               .n = x.n,
+                               .index = x.index,
+                               .count = 1};
+  for (int64_t r = 0; r < up.count; ++r) {
+    float hidden = 0;
+    Dot<Format>({.data = Row(up, r), .count = 1}, first, &hidden, 1);
+    Format::Axpy(Row(down, r), act[r] * hidden, x.n, y);
+  }
+}
+
+void DotPlanes(const Rows<const uint8_t>& high, const Rows<const uint8_t>& low,
+               const QuantizedRows& x, float* out, int64_t out_stride) {
+  for (int64_t t = 0; t < x.count; ++t) {
+    const Vector vector(x, t);
+    for (int64_t r = 0; r < high.count; ++r) {
+      const uint8_t* h = Row(high, r);
+      const uint8_t* l = Row(low, r);
+      BlockSum sum;
+      for (int64_t b = 0; b < x.n / kBlock; ++b) {
+        const int32_t dot =
+            DotBlock(b, vector, [&](int64_t i) { return Nibble(h, i) * 16 + Nibble(l, i) - 128; });
+        sum.Add(b, static_cast<float>(dot), LoadF16(h + x.n / 2 + 2 * b) * vector.scale[b]);
+      }
+      out[t * out_stride + r] = sum.Total();
+    }
+  }
+}
+
+// The estimate is taken in halves: 2 (16 high + 7.5 - 128) = 32 high - 241.
+void Screen(const Rows<const uint8_t>& high, const QuantizedRows& x, float* estimate,
+            float* deviation, int64_t out_stride) {
+  for (int64_t t = 0; t < x.count; ++t) {
+    const Vector vector(x, t);
+    for (int64_t r = 0; r < high.count; ++r) {
+      const uint8_t* h = Row(high, r);
+      BlockSum sum;
+      BlockSum variance;
+      for (int64_t b = 0; b < x.n / kBlock; ++b) {
+        const int32_t dot = DotBlock(b, vector, [&](int64_t i) { return Nibble(h, i); });
+        const float scale = LoadF16(h + x.n / 2 + 2 * b) * vector.scale[b];
+        sum.Add(b, static_cast<float>(32 * dot - 241 * vector.sum[b]), scale);
+        variance.Add(b, scale * scale, vector.energy[b]);
+      }
+      estimate[t * out_stride + r] = 0.5F * sum.Total();
+      deviation[t * out_stride + r] = std::sqrt(kScreenVariance * variance.Total());
+    }
+  }
+}
+
+}  // namespace
+
+void ScalarQuantize(const float* x, int64_t n, int8_t* values, float* scale, int32_t* sum,
+                    float* energy) {
+  std::fill_n(values, QuantizedRows::Stride(n), int8_t{0});
+  for (int64_t b = 0; b < QuantizedRows::BlockStride(n); ++b) {
+    scale[b] = 0;
+    sum[b] = 0;
+    energy[b] = 0;
+    if (b * kBlock >= n) continue;
+    float largest = 0;
+    for (int64_t i = 0; i < kBlock; ++i) largest = std::max(largest, std::abs(x[b * kBlock + i]));
+    bool finite = true;
+    for (int64_t i = 0; i < kBlock; ++i) finite = finite && std::isfinite(x[b * kBlock + i]);
+    if (!finite) {
+      scale[b] = NAN;
+      continue;
+    }
+    scale[b] = largest / 127;
+    // Where the largest is so small that its inverse overflows, the block is zero.
+    const float inverse = largest < 1e-30F ? 0 : 127 / largest;
+    int32_t squares = 0;
+    for (int64_t i = 0; i < kBlock; ++i) {
+      const auto q = static_cast<int32_t>(std::nearbyint(x[b * kBlock + i] * inverse));
+      values[b / 4 * 128 + i / 16 * 64 + b % 4 * 16 + i % 16] = static_cast<int8_t>(q);
+      sum[b] += q;
+      squares += q * q;
+    }
+    energy[b] = static_cast<float>(squares);
+  }
+}
+
+const PackedKernels kScalarQ8_0 = {.dot = Dot<Q8>, .axpy = Axpy<Q8>, .ffn = Ffn<Q8>};
+const PackedKernels kScalarQ4_0 = {.dot = Dot<Q4>, .axpy = Axpy<Q4>, .ffn = Ffn<Q4>};
+const PackedKernels kScalarQ4_K = {.dot = Dot<Q4K>, .axpy = Axpy<Q4K>, .ffn = Ffn<Q4K>};
+const PlaneKernels kScalarPlanes = {.dot = DotPlanes, .screen = Screen};
+
+}  // namespace stocha
