@@ -296,9 +296,9 @@ TEST_F(GgufWriterTest, WhatIsWrittenReadsBackTheSame) {
 
 TEST_F(GgufWriterTest, RefusesContradictionsAndLeavesNothing) {
   const fs::path path = folder_ / "x.gguf";
-  const auto error = [&](std::vector<GgufWriter::Declared> tensors, size_t bytes) {
+  const auto error = [&](const std::vector<GgufWriter::Declared>& tensors, size_t bytes) {
     return ErrorOf([&] {
-      GgufWriter writer(path, {}, std::move(tensors));
+      GgufWriter writer(path, {}, tensors);
       writer.Write(std::vector<std::byte>(bytes));
       writer.Finish();
     });
