@@ -111,7 +111,7 @@ def test_threads_and_skipping_do_not_change_a_bit(saved, logits_of, isas):
     for isa in isas:
         files = {
             logits_of(saved.folder, "--threads", threads, "--ffn", ffn, isa=isa)[0]
-            for threads, ffn in ((1, "dense"), (1, "sparse"), (2, "sparse"), (3, "auto"))
+            for threads, ffn in ((1, "dense"), (1, "exact"), (2, "exact"), (3, "auto"))
         }
         assert len(files) == 1, isa
 
@@ -161,7 +161,7 @@ def test_stochastic_logits_equal_a_torch_reference(relu, logits_of, kind, p, mon
     for index, layer in enumerate(relu.model.model.layers):
         monkeypatch.setattr(layer.mlp.act_fn, "forward", activation(index))
     flags = ["--activation", f"{kind}:{p}", "--seed", seed]
-    sparse, tensor = logits_of(relu.folder, *flags, "--ffn", "sparse")
+    sparse, tensor = logits_of(relu.folder, *flags, "--ffn", "exact")
     assert_close(tensor, reference_logits(relu.model, IDS))
     assert sparse == logits_of(relu.folder, *flags, "--ffn", "dense", "--threads", 2)[0]
 

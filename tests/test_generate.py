@@ -35,7 +35,7 @@ def test_greedy_generation_equals_transformers(stocha, talking, penalty):
             pad_token_id=0,
         )[0, prompt.shape[1] :].tolist()
     arguments = ["--max-tokens", 60, "--repetition-penalty", penalty]
-    for ffn in ("sparse", "dense"):
+    for ffn in ("exact", "dense"):
         shown = generate_json(stocha, talking, "--ffn", ffn, *arguments)
         assert shown["samples"][0]["ids"] == expected
         assert shown["samples"][0]["text"] == talking.tokenizer.decode(expected)
@@ -61,7 +61,7 @@ def test_samples_come_from_their_seeds_alone(stocha, talking):
     batch = generate_json(stocha, talking, *stochastic, "--seed", 5, "--num-samples", 3)["samples"]
     assert [sample["seed"] for sample in batch] == [5, 6, 7]
     assert len({sample["text"] for sample in batch}) == 3
-    for threads, ffn, sample in zip((1, 2, 3), ("dense", "sparse", "auto"), batch):
+    for threads, ffn, sample in zip((1, 2, 3), ("dense", "exact", "auto"), batch):
         arguments = [*stochastic, "--seed", sample["seed"], "--threads", threads, "--ffn", ffn]
         assert generate_json(stocha, talking, *arguments)["samples"] == [sample]
 

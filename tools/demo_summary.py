@@ -2,8 +2,8 @@
 
     .venv/bin/python tools/demo_summary.py runs/demo
 
-Reads run/metrics.jsonl and speed-{dense,sparse}-N.json, which `stocha generate --json` wrote, in
-turn dense, sparse, dense, sparse ...; writes facts.txt.
+Reads run/metrics.jsonl and speed-{dense,exact}-N.json, which `stocha generate --json` wrote, in
+turn dense, exact, dense, exact ...; writes facts.txt.
 """
 
 import json
@@ -49,7 +49,7 @@ def validation_facts(metrics):
 
 def speed_facts(folder):
     dense_runs, dense = read_speeds(folder, "dense")
-    sparse_runs, sparse = read_speeds(folder, "sparse")
+    sparse_runs, sparse = read_speeds(folder, "exact")
     for a, b in zip(dense_runs, sparse_runs):
         if [s["ids"] for s in a["samples"]] != [s["ids"] for s in b["samples"]]:
             sys.exit("demo_summary: error: dense and sparse gave different tokens")

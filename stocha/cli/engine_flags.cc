@@ -40,8 +40,10 @@ void AddEngineFlags(CLI::App* sub, EngineFlags* flags) {
       ->required();
   sub->add_option("--activation", flags->activation,
                   "relu, silu, relu2, stocha:P or expected:P; default: the checkpoint's");
-  sub->add_option("--ffn", flags->ffn,
-                  "auto, dense, or sparse: only neurons that fire; the results are the same bits")
+  sub->add_option(
+         "--ffn", flags->ffn,
+         "dense, exact (only neurons that fire; the same bits), auto (the faster of these), "
+         "or screened (a gate in planes is read in part; may miss neurons that just fire)")
       ->capture_default_str();
   sub->add_option("--seed", flags->seed, "of every draw")
       ->capture_default_str()

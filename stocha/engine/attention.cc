@@ -99,7 +99,7 @@ void Attention(const ModelConfig& config, const LayerWeights& weights, int layer
           {{&weights.query, DataOrNull(weights.query_bias), ws.query.data()},
            {&weights.key, DataOrNull(weights.key_bias), ws.key.data()},
            {&weights.value, DataOrNull(weights.value_bias), ws.value.data()}}},
-      ws.normed.data(), count, ws.kernels, *ws.pool);
+      ws.Normed(count), ws.kernels, *ws.pool);
 
   // Every key of this pass must be in its cache before the first token attends.
   ws.pool->ParallelFor(static_cast<int>(count),
@@ -125,8 +125,17 @@ void Attention(const ModelConfig& config, const LayerWeights& weights, int layer
            ws.query.data() + first, ws.scores[thread].data(), ws.attention.data() + first);
   });
 
+  if (IsPacked(weights.attention_output.type)) {
+    ws.pool->ParallelFor(static_cast<int>(count), [&](int t, int) {
+      ws.attention_bytes.Set(ws.kernels, t, ws.attention.data() + t * config.q_size());
+    });
+  }
   Project(std::array<Projection, 1>{{{&weights.attention_output, nullptr, ws.delta.data()}}},
-          ws.attention.data(), count, ws.kernels, *ws.pool);
+          ws.Attended(count), ws.kernels, *ws.pool);
+  for (const Matrix* matrix :
+       {&weights.query, &weights.key, &weights.value, &weights.attention_output}) {
+    ws.other_bytes += matrix->rows * matrix->RowBytes();
+  }
 }
 
 }  // namespace stocha

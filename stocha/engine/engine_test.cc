@@ -67,10 +67,10 @@ void ExpectSameBits(const RandomModel& random, const std::string& activation, Is
   const std::vector<float> expected = run(FfnMode::kDense, 1, ids.size());
   EXPECT_TRUE(std::ranges::all_of(expected, [](float x) { return std::isfinite(x); }));
   const std::string what = activation + ", " + std::string(IsaName(isa));
-  EXPECT_EQ(run(FfnMode::kSparse, 1, ids.size()), expected) << what << ", sparse";
+  EXPECT_EQ(run(FfnMode::kExact, 1, ids.size()), expected) << what << ", sparse";
   EXPECT_EQ(run(FfnMode::kDense, 1, 1), expected) << what << ", a token at a time";
-  EXPECT_EQ(run(FfnMode::kSparse, 1, 1), expected) << what << ", sparse, a token at a time";
-  EXPECT_EQ(run(FfnMode::kSparse, 2, 5), expected) << what << ", sparse, 2 threads, 5 at a time";
+  EXPECT_EQ(run(FfnMode::kExact, 1, 1), expected) << what << ", sparse, a token at a time";
+  EXPECT_EQ(run(FfnMode::kExact, 2, 5), expected) << what << ", sparse, 2 threads, 5 at a time";
   EXPECT_EQ(run(FfnMode::kDense, 3, 7), expected) << what << ", 3 threads, 7 at a time";
   EXPECT_EQ(run(FfnMode::kAuto, 7, 20), expected) << what << ", auto, 7 threads, 20 at a time";
 }
@@ -100,7 +100,7 @@ TEST(EngineTest, WeightsInBF16AreExactToo) {
   for (const Isa isa : AvailableIsas()) {
     const Logits expected = LogitsOf(random, ids, Parse("relu"), {.isa = isa}, ids.size());
     const Logits got = LogitsOf(random, ids, Parse("relu"),
-                                {.isa = isa, .threads = 3, .mode = FfnMode::kSparse}, 1);
+                                {.isa = isa, .threads = 3, .mode = FfnMode::kExact}, 1);
     EXPECT_EQ(got.values, expected.values) << IsaName(isa);
   }
 }
@@ -110,7 +110,7 @@ TEST(EngineTest, ABatchGivesWhatEachStepGivesAlone) {
   const RandomModel random(SmallConfig());
   const ModelConfig& config = random.config();
   constexpr int kBatch = 16;
-  for (const FfnMode mode : {FfnMode::kDense, FfnMode::kSparse}) {
+  for (const FfnMode mode : {FfnMode::kDense, FfnMode::kExact}) {
     ThreadPool pool(2);
     Workspace workspace(config, &pool, {.ffn_mode = mode});
     std::vector<std::vector<int32_t>> ids;
@@ -183,9 +183,9 @@ TEST(EngineTest, StatisticsCountWhatFiresAndWhatIsRead) {
   const int64_t neurons = random.config().intermediate_size;
   const std::vector<int32_t> ids = RandomIds(random.config(), 8);
   const Logits dense = LogitsOf(random, ids, Parse("relu"), {.mode = FfnMode::kDense}, 1);
-  const Logits sparse = LogitsOf(random, ids, Parse("relu"), {.mode = FfnMode::kSparse}, 1);
-  const Logits together = LogitsOf(random, ids, Parse("relu"), {.mode = FfnMode::kSparse}, 8);
-  const Logits silu = LogitsOf(random, ids, Parse("silu"), {.mode = FfnMode::kSparse}, 1);
+  const Logits sparse = LogitsOf(random, ids, Parse("relu"), {.mode = FfnMode::kExact}, 1);
+  const Logits together = LogitsOf(random, ids, Parse("relu"), {.mode = FfnMode::kExact}, 8);
+  const Logits silu = LogitsOf(random, ids, Parse("silu"), {.mode = FfnMode::kExact}, 1);
   for (size_t layer = 0; layer < dense.stats.size(); ++layer) {
     EXPECT_EQ(dense.stats[layer].tokens, 8);
     EXPECT_EQ(dense.stats[layer].rows_read, 8 * neurons);
@@ -207,7 +207,7 @@ TEST(EngineTest, NanComesThroughSparseAndDense) {
   norm[3] = std::nanf("");
   ThreadPool pool(1);
   const Model model(config, random.Source(), "test", pool);
-  for (const FfnMode mode : {FfnMode::kDense, FfnMode::kSparse}) {
+  for (const FfnMode mode : {FfnMode::kDense, FfnMode::kExact}) {
     Workspace workspace(config, &pool, {.ffn_mode = mode});
     KvCache cache(config, 1);
     std::vector<float> logits(config.vocab_size);

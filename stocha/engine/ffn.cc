@@ -5,12 +5,14 @@
 #include <numeric>
 
 #include "stocha/engine/activate.h"
+#include "stocha/kernels/packed.h"
 
 namespace stocha {
 namespace {
 
-// Neurons whose up and down rows are worked on together, so that reads of several overlap.
-constexpr size_t kGroup = 8;
+// Neurons whose up and down rows are worked on together, so that reads of several overlap, and
+// tokens share them.
+constexpr size_t kGroup = 16;
 // But consecutive neurons, for one token, are one long stream when taken one by one. Measured on
 // Zen 4: faster where a neuron's two rows are shorter than this many bytes, slower where longer.
 constexpr int64_t kStreamBytes = 8192;
@@ -21,7 +23,7 @@ constexpr int64_t kStreamBytes = 8192;
 constexpr double kTogetherCrossover = 0.5;
 
 bool SkipSilent(const Workspace& ws, int layer, size_t tokens) {
-  if (ws.ffn_mode != FfnMode::kAuto) return ws.ffn_mode == FfnMode::kSparse;
+  if (ws.ffn_mode != FfnMode::kAuto) return ws.ffn_mode != FfnMode::kDense;
   return tokens == 1 || ws.last_fraction[layer] < kTogetherCrossover;
 }
 
@@ -37,18 +39,32 @@ class Block {
         count_(static_cast<int64_t>(tokens.size())),
         first_(block * kNeuronBlock),
         neurons_(std::min(kNeuronBlock, weights.gate.rows - first_)),
-        x_(ws.normed.data()),
+        x_(ws.Normed(count_)),
+        screen_width_(ws.ffn_mode == FfnMode::kScreened ? ws.screen_width : -1),
         out_(ws.ffn_blocks.data() + block * count_ * weights.up.cols) {}
 
   // Fills act_ and returns how many neurons fire, summed over tokens.
   int64_t Gate() {
-    Dot(kernels_, weights_.gate, {.count = neurons_, .first = first_},
-        {.data = x_, .stride = weights_.gate.cols, .count = count_}, act_.data(), kNeuronBlock);
+    const bool screen =
+        screen_width_ >= 0 && weights_.gate.type == WeightType::kPlanes &&
+        std::ranges::all_of(tokens_, [](const Token& token) { return token.activation.sparse(); });
+    if (screen) {
+      ScreenGate();
+    } else {
+      Dot(kernels_, weights_.gate, {.count = neurons_, .first = first_}, x_, act_.data(),
+          kNeuronBlock);
+      bytes_ += neurons_ * weights_.gate.RowBytes();
+    }
     int64_t fired = 0;
     std::array<float, kNeuronBlock> scratch;
     for (int64_t t = 0; t < count_; ++t) {
       const Token& token = tokens_[t];
       float* act = Act(t);
+      // Not `act > threshold`, so that NaN comes through.
+      if (weights_.threshold != 0 && token.activation.sparse()) {
+        std::replace_if(
+            act, act + neurons_, [this](float x) { return x <= weights_.threshold; }, 0.0F);
+      }
       ActivateBlock(
           kernels_, token.activation, {.seed = token.seed, .layer = static_cast<uint32_t>(layer_)},
           static_cast<uint32_t>(token.position), static_cast<uint32_t>(first_),
@@ -61,11 +77,14 @@ class Block {
   // Each returns how many neurons' rows it read.
   int64_t Dense() {
     std::fill_n(out_, count_ * weights_.up.cols, 0.0F);
+    if (Alone()) {
+      RunNeurons(kernels_, weights_.up, weights_.down, {.count = neurons_, .first = first_},
+                 act_.data(), x_.quantized, out_);
+      return neurons_;
+    }
     std::array<int32_t, kNeuronBlock> all;
     std::iota(all.begin(), all.end(), static_cast<int32_t>(first_));
-    const int64_t neuron_bytes =
-        weights_.up.stride * static_cast<int64_t>(DTypeSize(weights_.up.dtype));
-    const bool stream = count_ == 1 && neuron_bytes < kStreamBytes;
+    const bool stream = count_ == 1 && NeuronBytes() < kStreamBytes;
     RunGroups({all.data(), static_cast<size_t>(neurons_)}, stream ? 1 : kGroup);
     return neurons_;
   }
@@ -75,8 +94,41 @@ class Block {
     return count_ == 1 ? SparseAlone() : SparseTogether();
   }
 
+  int64_t NeuronBytes() const { return weights_.up.RowBytes() + weights_.down.RowBytes(); }
+  int64_t gate_bytes() const { return bytes_; }
+
  private:
   float* Act(int64_t t) { return act_.data() + t * kNeuronBlock; }
+  // One token has a kernel of its own for packed neurons.
+  bool Alone() const { return count_ == 1 && IsPacked(weights_.up.type); }
+
+  // act_ = the gate where its high plane says that the neuron may fire, 0 elsewhere.
+  void ScreenGate() {
+    std::array<float, kPassTokens * kNeuronBlock> deviation;  // [tokens, neurons]
+    Screen(kernels_, weights_.gate, {.count = neurons_, .first = first_}, x_.quantized, act_.data(),
+           deviation.data(), kNeuronBlock);
+    bytes_ += neurons_ * HighPlaneBytes(weights_.gate.cols);
+    std::array<bool, kNeuronBlock> read{};
+    for (int64_t t = 0; t < count_; ++t) {
+      std::array<int32_t, kNeuronBlock> candidates;
+      std::array<float, kNeuronBlock> gate;
+      int64_t count = 0;
+      float* act = Act(t);
+      for (int64_t i = 0; i < neurons_; ++i) {
+        const float reach = screen_width_ * deviation[t * kNeuronBlock + i];
+        const bool silent = act[i] + reach <= weights_.threshold;
+        act[i] = 0;
+        if (silent) continue;
+        candidates[count++] = static_cast<int32_t>(first_ + i);
+        read[i] = true;
+      }
+      const auto token = static_cast<int32_t>(t);
+      Dot(kernels_, weights_.gate, {.count = count, .index = candidates.data()},
+          x_.Select(&token, 1), gate.data(), kNeuronBlock);
+      for (int64_t i = 0; i < count; ++i) act[candidates[i] - first_] = gate[i];
+    }
+    bytes_ += std::ranges::count(read, true) * LowPlaneBytes(weights_.gate.cols);
+  }
 
   // `neurons` in rising order, each for every token; one that does not fire is multiplied by 0.
   void RunGroups(std::span<const int32_t> neurons, size_t group_size) {
@@ -84,8 +136,7 @@ class Block {
     for (size_t begin = 0; begin < neurons.size(); begin += group_size) {
       const auto group = neurons.subspan(begin, std::min(group_size, neurons.size() - begin));
       const RowSet rows = {.count = static_cast<int64_t>(group.size()), .index = group.data()};
-      Dot(kernels_, weights_.up, rows, {.data = x_, .stride = weights_.up.cols, .count = count_},
-          hidden.data(), kGroup);
+      Dot(kernels_, weights_.up, rows, x_, hidden.data(), kGroup);
       for (int64_t t = 0; t < count_; ++t) {
         for (size_t i = 0; i < group.size(); ++i) {
           const float act = Act(t)[group[i] - first_];
@@ -100,12 +151,20 @@ class Block {
 
   int64_t SparseAlone() {
     std::array<int32_t, kNeuronBlock> firing;
-    size_t count = 0;
+    std::array<float, kNeuronBlock> act;
+    int64_t count = 0;
     for (int64_t i = 0; i < neurons_; ++i) {
-      if (Act(0)[i] != 0) firing[count++] = static_cast<int32_t>(first_ + i);
+      if (Act(0)[i] == 0) continue;
+      act[count] = Act(0)[i];
+      firing[count++] = static_cast<int32_t>(first_ + i);
     }
-    RunGroups({firing.data(), count}, kGroup);
-    return static_cast<int64_t>(count);
+    if (Alone()) {
+      RunNeurons(kernels_, weights_.up, weights_.down, {.count = count, .index = firing.data()},
+                 act.data(), x_.quantized, out_);
+    } else {
+      RunGroups({firing.data(), static_cast<size_t>(count)}, kGroup);
+    }
+    return count;
   }
 
   // A neuron at a time, for the tokens where it fires: its rows are read once.
@@ -122,8 +181,7 @@ class Block {
       ++rows_read;
       const RowSet row = {.count = 1, .first = first_ + i};
       const int64_t cols = weights_.up.cols;
-      Dot(kernels_, weights_.up, row,
-          {.data = x_, .stride = cols, .index = firing.data(), .count = count}, hidden.data(), 1);
+      Dot(kernels_, weights_.up, row, x_.Select(firing.data(), count), hidden.data(), 1);
       for (int64_t j = 0; j < count; ++j) hidden[j] *= Act(firing[j])[i];
       Axpy(kernels_, weights_.down, row, hidden.data(), 1,
            {.data = out_, .stride = cols, .index = firing.data(), .count = count});
@@ -138,7 +196,9 @@ class Block {
   int64_t count_;  // tokens
   int64_t first_;  // neuron
   int64_t neurons_;
-  const float* x_;                                     // [tokens, hidden_size]
+  Input x_;                                            // [tokens, hidden_size]
+  float screen_width_;                                 // below 0: not screened
+  int64_t bytes_ = 0;                                  // read of the gate
   float* out_;                                         // [tokens, hidden_size]
   std::array<float, kPassTokens * kNeuronBlock> act_;  // [tokens, neurons]
 };
@@ -152,11 +212,13 @@ void Ffn(const LayerWeights& weights, int layer, std::span<const Token> tokens, 
     Block block(weights, layer, tokens, index, ws);
     ws.fired[index] = block.Gate();
     ws.rows_read[index] = skip ? block.Sparse() : block.Dense();
+    ws.bytes[index] = block.gate_bytes() + ws.rows_read[index] * block.NeuronBytes();
   });
   LayerStats pass = {.tokens = static_cast<int64_t>(tokens.size())};
   for (int index = 0; index < blocks; ++index) {
     pass.fired += ws.fired[index];
     pass.rows_read += ws.rows_read[index];
+    pass.bytes += ws.bytes[index];
   }
   ws.stats[layer] += pass;
   ws.last_fraction[layer] = pass.ActiveFraction(weights.gate.rows);

@@ -6,7 +6,8 @@
 // down rows need not be read. Neurons are summed in order within blocks of kNeuronBlock, and blocks
 // in order: the sum is the same bits whether silent neurons are skipped (sparse) or not (dense),
 // for any number of threads, and for a token alone or among others. (With infinite weights, which
-// dense multiplies by 0, that would not hold.)
+// dense multiplies by 0, that would not hold.) Only FfnMode::kScreened may differ: it may miss
+// neurons that just fire.
 #ifndef STOCHA_ENGINE_FFN_H_
 #define STOCHA_ENGINE_FFN_H_
 

@@ -74,7 +74,7 @@ TEST_F(GenerateTest, ThreadsAndModeDoNotMatter) {
     return all;
   };
   const auto expected = ids(1, FfnMode::kDense);
-  EXPECT_EQ(ids(3, FfnMode::kSparse), expected);
+  EXPECT_EQ(ids(3, FfnMode::kExact), expected);
   EXPECT_EQ(ids(2, FfnMode::kAuto), expected);
 }
 

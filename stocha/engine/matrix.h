@@ -3,19 +3,31 @@
 #define STOCHA_ENGINE_MATRIX_H_
 
 #include <cstdint>
+#include <string_view>
 
-#include "stocha/base/dtype.h"
+#include "stocha/engine/memory.h"
 #include "stocha/kernels/kernels.h"
 
 namespace stocha {
 
-// [rows, cols], row r at element r * stride. Borrows its elements.
+// Of the rows of a matrix. The packed ones, from kQ8_0 on, are those of kernels/packed.h.
+enum class WeightType : uint8_t { kF32, kBF16, kQ8_0, kQ4_0, kQ4_K, kPlanes };
+
+constexpr bool IsPacked(WeightType type) { return type >= WeightType::kQ8_0; }
+std::string_view WeightTypeName(WeightType type);  // "f32", "q8_0" ...; "q8_0 planes"
+
+// [rows, cols]. Borrows its elements.
 struct Matrix {
-  DType dtype = DType::kF32;  // kF32 or kBF16
-  const void* data = nullptr;
+  WeightType type = WeightType::kF32;
+  const void* data = nullptr;  // kPlanes: the high plane
   int64_t rows = 0;
   int64_t cols = 0;
-  int64_t stride = 0;
+  int64_t stride = 0;         // from row to row: elements of f32 and bf16, bytes of packed rows
+  const void* low = nullptr;  // kPlanes: the low plane
+  int64_t low_stride = 0;     // likewise, bytes
+
+  // Of the weights of one row, scales too, padding not.
+  int64_t RowBytes() const;
 };
 
 // `count` rows of a matrix: those in `index`, or `first`, first + 1 ...
@@ -25,33 +37,52 @@ struct RowSet {
   const int32_t* index = nullptr;  // [count]
 };
 
-template <typename W>
-Rows<const W> SelectRows(const Matrix& matrix, const RowSet& set) {
-  const int64_t offset = set.index == nullptr ? set.first * matrix.stride : 0;
-  return {.data = static_cast<const W*>(matrix.data) + offset,
-          .stride = matrix.stride,
-          .index = set.index,
-          .count = set.count};
-}
+// Vectors that matrices are multiplied with; the same ones twice, when a packed matrix is among
+// them.
+struct Input {
+  Rows<const float> x;
+  QuantizedRows quantized;
 
-// WeightKernels::dot and axpy for the matrix's type.
-inline void Dot(const KernelTable& kernels, const Matrix& matrix, const RowSet& rows,
-                const Rows<const float>& x, float* out, int64_t out_stride) {
-  if (matrix.dtype == DType::kBF16) {
-    kernels.bf16.dot(SelectRows<uint16_t>(matrix, rows), x, matrix.cols, out, out_stride);
-  } else {
-    kernels.f32.dot(SelectRows<float>(matrix, rows), x, matrix.cols, out, out_stride);
-  }
-}
+  // Those of `index`.
+  Input Select(const int32_t* index, int64_t count) const;
+};
 
-inline void Axpy(const KernelTable& kernels, const Matrix& matrix, const RowSet& rows,
-                 const float* scale, int64_t scale_stride, const Rows<float>& y) {
-  if (matrix.dtype == DType::kBF16) {
-    kernels.bf16.axpy(SelectRows<uint16_t>(matrix, rows), scale, scale_stride, y, matrix.cols);
-  } else {
-    kernels.f32.axpy(SelectRows<float>(matrix, rows), scale, scale_stride, y, matrix.cols);
-  }
-}
+// Room for the 8-bit form of vectors of n values, n a multiple of 32; empty for any other n.
+class QuantizedBuffer {
+ public:
+  QuantizedBuffer(int64_t vectors, int64_t n);
+
+  // Vector `t` becomes x ([n]). Several threads may set different vectors.
+  void Set(const KernelTable& kernels, int64_t t, const float* x);
+  QuantizedRows Vectors(int64_t count) const;
+
+ private:
+  int64_t n_;
+  Buffer<int8_t> values_;
+  Buffer<float> scale_;
+  Buffer<int32_t> sum_;
+  Buffer<float> energy_;
+};
+
+// out[t * out_stride + r] = row r of the set times vector t, as the kernel of the type has it.
+void Dot(const KernelTable& kernels, const Matrix& matrix, const RowSet& rows, const Input& input,
+         float* out, int64_t out_stride);
+
+// y[t] += sum over r of scale[t * scale_stride + r] times row r; not for kPlanes.
+void Axpy(const KernelTable& kernels, const Matrix& matrix, const RowSet& rows, const float* scale,
+          int64_t scale_stride, const Rows<float>& y);
+
+// The feed-forward kernel of one token, of packed up and down of one type (not kPlanes):
+// y += sum over r of act[r] (up_r . x) down_r.
+void RunNeurons(const KernelTable& kernels, const Matrix& up, const Matrix& down,
+                const RowSet& rows, const float* act, const QuantizedRows& x, float* y);
+
+// PlaneKernels::screen of a kPlanes matrix.
+void Screen(const KernelTable& kernels, const Matrix& matrix, const RowSet& rows,
+            const QuantizedRows& x, float* estimate, float* deviation, int64_t out_stride);
+
+// Row r as floats.
+void UnpackMatrixRow(const Matrix& matrix, int64_t r, float* out);
 
 }  // namespace stocha
 

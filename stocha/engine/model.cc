@@ -56,17 +56,6 @@ std::vector<Token> Flatten(std::span<const Step> steps, const ModelConfig& confi
   return tokens;
 }
 
-// x = row `id` of the embedding.
-void Embed(const Matrix& embedding, int32_t id, float* x) {
-  const int64_t offset = id * embedding.stride;
-  if (embedding.dtype == DType::kBF16) {
-    const uint16_t* row = static_cast<const uint16_t*>(embedding.data) + offset;
-    for (int64_t i = 0; i < embedding.cols; ++i) x[i] = BF16ToF32(row[i]);
-  } else {
-    std::copy_n(static_cast<const float*>(embedding.data) + offset, embedding.cols, x);
-  }
-}
-
 }  // namespace
 
 Model Model::Load(const std::filesystem::path& directory, ThreadPool& pool) {
@@ -83,6 +72,7 @@ Model::Model(const ModelConfig& config, const TensorSource& source, const std::s
              ThreadPool& pool)
     : config_(config),
       weights_(LoadWeights(config, source, where, pool)),
+      packed_(weights_.packed()),
       inverse_frequencies_(RopeInverseFrequencies(config)) {}
 
 void Model::Forward(std::span<const Step> steps, Workspace& workspace) const {
@@ -104,10 +94,12 @@ void Model::RunPass(std::span<const Token> tokens, Workspace& ws) const {
     ws.pool->ParallelFor(static_cast<int>(count), [&](int t, int) {
       float* x = ws.x.data() + t * hidden;
       update(t, x);
-      ws.kernels.rms_norm(x, weight.data(), epsilon, hidden, ws.normed.data() + t * hidden);
+      float* normed = ws.normed.data() + t * hidden;
+      ws.kernels.rms_norm(x, weight.data(), epsilon, hidden, normed);
+      if (packed_) ws.normed_bytes.Set(ws.kernels, t, normed);
     });
   };
-  const auto embed = [&](int t, float* x) { Embed(weights_.embedding, tokens[t].id, x); };
+  const auto embed = [&](int t, float* x) { UnpackMatrixRow(weights_.embedding, tokens[t].id, x); };
   const auto add_attention = [&](int t, float* x) {
     const float* delta = ws.delta.data() + t * hidden;
     for (int64_t i = 0; i < hidden; ++i) x[i] += delta[i];
@@ -135,12 +127,16 @@ void Model::RunHead(std::span<const Token> tokens, Workspace& ws) const {
     if (tokens[t].logits == nullptr) continue;
     const float* from = ws.normed.data() + static_cast<int64_t>(t) * hidden;
     float* to = ws.normed.data() + static_cast<int64_t>(wanted.size()) * hidden;
-    if (to != from) std::copy_n(from, hidden, to);
+    if (to != from) {
+      std::copy_n(from, hidden, to);
+      if (packed_) ws.normed_bytes.Set(ws.kernels, static_cast<int64_t>(wanted.size()), to);
+    }
     wanted.push_back(tokens[t].logits);
   }
   if (wanted.empty()) return;
   Project(std::array<Projection, 1>{{{&weights_.head, nullptr, ws.logits.data()}}},
-          ws.normed.data(), static_cast<int64_t>(wanted.size()), ws.kernels, *ws.pool);
+          ws.Normed(static_cast<int64_t>(wanted.size())), ws.kernels, *ws.pool);
+  ws.other_bytes += weights_.head.rows * weights_.head.RowBytes();
   for (size_t i = 0; i < wanted.size(); ++i) {
     std::copy_n(ws.logits.data() + static_cast<int64_t>(i) * config_.vocab_size, config_.vocab_size,
                 wanted[i]);

@@ -43,6 +43,7 @@ class Model {
   ModelConfig config_;
   std::unique_ptr<const Checkpoint> checkpoint_;  // the mapping that weights_ points into, or null
   Weights weights_;
+  bool packed_;                              // weights_.packed()
   std::vector<double> inverse_frequencies_;  // [head_dim / 2]
 };
 

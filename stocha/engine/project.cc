@@ -8,7 +8,7 @@ namespace {
 // Tasks a thread: enough to even out threads that are held up, few enough that handing them out
 // costs nothing.
 constexpr int64_t kTasksPerThread = 4;
-constexpr int64_t kRowGranularity = 8;  // a multiple of every kernel's tile
+constexpr int64_t kRowGranularity = 16;  // a multiple of every kernel's tile
 
 int64_t RoundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
@@ -16,7 +16,7 @@ int64_t RoundUp(int64_t value, int64_t multiple) {
 
 }  // namespace
 
-void Project(std::span<const Projection> projections, const float* x, int64_t tokens,
+void Project(std::span<const Projection> projections, const Input& input,
              const KernelTable& kernels, ThreadPool& pool) {
   int64_t rows = 0;
   for (const Projection& projection : projections) rows += projection.matrix->rows;
@@ -34,10 +34,9 @@ void Project(std::span<const Projection> projections, const float* x, int64_t to
     const int64_t first = task * chunk;
     const int64_t count = std::min(chunk, matrix.rows - first);
     float* out = projection->out + first;
-    Dot(kernels, matrix, {.count = count, .first = first},
-        {.data = x, .stride = matrix.cols, .count = tokens}, out, matrix.rows);
+    Dot(kernels, matrix, {.count = count, .first = first}, input, out, matrix.rows);
     if (projection->bias == nullptr) return;
-    for (int64_t t = 0; t < tokens; ++t) {
+    for (int64_t t = 0; t < input.x.count; ++t) {
       for (int64_t r = 0; r < count; ++r) out[t * matrix.rows + r] += projection->bias[first + r];
     }
   });

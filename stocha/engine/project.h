@@ -17,8 +17,8 @@ struct Projection {
   float* out = nullptr;            // [tokens, rows]
 };
 
-// All `projections` of the same x ([tokens, cols], packed), in one round of the pool.
-void Project(std::span<const Projection> projections, const float* x, int64_t tokens,
+// All `projections` of the same input, one vector a token, in one round of the pool.
+void Project(std::span<const Projection> projections, const Input& input,
              const KernelTable& kernels, ThreadPool& pool);
 
 }  // namespace stocha

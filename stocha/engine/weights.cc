@@ -16,6 +16,10 @@ bool UsableInPlace(const TensorView& tensor) {
          address % DTypeSize(tensor.dtype) == 0;
 }
 
+WeightType TypeOf(DType dtype) {
+  return dtype == DType::kBF16 ? WeightType::kBF16 : WeightType::kF32;
+}
+
 int64_t PaddedRowBytes(int64_t cols, DType dtype) {
   const int64_t bytes = cols * static_cast<int64_t>(DTypeSize(dtype));
   return (bytes + kRowAlignment - 1) / kRowAlignment * kRowAlignment;
@@ -120,7 +124,7 @@ class Loader {
   Matrix View(const TensorView& tensor, const std::string& where) {
     Matrix matrix = {.rows = tensor.shape[0], .cols = tensor.shape[1], .stride = tensor.shape[1]};
     if (UsableInPlace(tensor)) {
-      matrix.dtype = tensor.dtype;
+      matrix.type = TypeOf(tensor.dtype);
       matrix.data = tensor.bytes.data();
     } else {
       RequireMemory(tensor.num_elements() * 4, AvailableMemory(), where_, "a copy in F32");
@@ -153,7 +157,8 @@ class Loader {
           hidden, row_bytes, packed, pool_);
     }
     const int64_t stride = 2 * row_bytes / static_cast<int64_t>(DTypeSize(dtype));
-    layer->up = {.dtype = dtype, .data = packed, .rows = neurons, .cols = hidden, .stride = stride};
+    layer->up = {
+        .type = TypeOf(dtype), .data = packed, .rows = neurons, .cols = hidden, .stride = stride};
     layer->down = layer->up;
     layer->down.data = packed + row_bytes;
   }
@@ -177,6 +182,14 @@ int64_t PackedBytes(const ModelConfig& config, const TensorSource& source) {
 }
 
 }  // namespace
+
+bool Weights::packed() const {
+  const auto any = [](const LayerWeights& layer) {
+    return IsPacked(layer.query.type) || IsPacked(layer.attention_output.type) ||
+           IsPacked(layer.gate.type) || IsPacked(layer.up.type);
+  };
+  return IsPacked(head.type) || std::ranges::any_of(layers, any);
+}
 
 Weights LoadWeights(const ModelConfig& config, const TensorSource& source, const std::string& where,
                     ThreadPool& pool) {

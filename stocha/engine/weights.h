@@ -1,8 +1,9 @@
 // A model's weights as the engine reads them.
 //
-// Matrices in F32 or BF16 are used where they lie (in the mapped file); F16 is widened to F32 once.
-// Up and down are repacked once, at loading: neuron i's row of up and its column of down stand next
-// to each other, so that a neuron that fires is one contiguous read.
+// Neuron i's row of up and its column of down stand next to each other, so that a neuron that fires
+// is one contiguous read. A packed model (packed_model.h) is mapped and used as it is. Of a model
+// directory, matrices in F32 or BF16 are used where they lie (in the mapped file), F16 is widened
+// to F32 once, and up and down are repacked once, at loading.
 #ifndef STOCHA_ENGINE_WEIGHTS_H_
 #define STOCHA_ENGINE_WEIGHTS_H_
 
@@ -34,7 +35,10 @@ struct LayerWeights {
   Matrix gate;                             // [intermediate_size, hidden_size]
   Matrix up;                               // [intermediate_size, hidden_size], a view of `neurons`
   Matrix down;                             // transposed: [intermediate_size, hidden_size], likewise
-  Buffer<std::byte> neurons;               // [intermediate_size, up row and down row, padded to 64]
+  Buffer<std::byte> neurons;  // [intermediate_size, up row and down row, padded to 64];
+                              // empty when the file holds them so
+  // A neuron fires when its gate is above this; only where the activation is sparse.
+  float threshold = 0;
 };
 
 // The tensor of a spec; it must outlive the weights.
@@ -47,6 +51,8 @@ struct Weights {
   std::vector<float> final_norm;            // [hidden_size]
   Matrix head;                              // [vocab_size, hidden_size]; the embedding when tied
   std::vector<std::vector<float>> widened;  // what views of F16 or unaligned tensors point into
+
+  bool packed() const;  // whether any matrix is, so that inputs are wanted in 8 bits too
 };
 
 // `where` names the model in errors. Throws Error when a repacked copy does not fit into memory.

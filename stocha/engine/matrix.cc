@@ -1,0 +1,165 @@
+#include "stocha/engine/matrix.h"
+
+#include <algorithm>
+
+#include "stocha/base/dtype.h"
+#include "stocha/kernels/packed.h"
+
+namespace stocha {
+namespace {
+
+template <typename W>
+Rows<const W> SelectRows(const void* data, int64_t stride, const RowSet& set) {
+  const int64_t offset = set.index == nullptr ? set.first * stride : 0;
+  return {.data = static_cast<const W*>(data) + offset,
+          .stride = stride,
+          .index = set.index,
+          .count = set.count};
+}
+
+Rows<const uint8_t> PackedRows(const Matrix& matrix, const RowSet& set) {
+  return SelectRows<uint8_t>(matrix.data, matrix.stride, set);
+}
+
+const PackedKernels& PackedOf(const KernelTable& kernels, WeightType type) {
+  if (type == WeightType::kQ8_0) return kernels.q8_0;
+  return type == WeightType::kQ4_0 ? kernels.q4_0 : kernels.q4_k;
+}
+
+PackedFormat FormatOf(WeightType type) {
+  if (type == WeightType::kQ8_0) return PackedFormat::kQ8_0;
+  return type == WeightType::kQ4_0 ? PackedFormat::kQ4_0 : PackedFormat::kQ4_K;
+}
+
+}  // namespace
+
+std::string_view WeightTypeName(WeightType type) {
+  switch (type) {
+    case WeightType::kF32:
+      return "f32";
+    case WeightType::kBF16:
+      return "bf16";
+    case WeightType::kQ8_0:
+      return "q8_0";
+    case WeightType::kQ4_0:
+      return "q4_0";
+    case WeightType::kQ4_K:
+      return "q4_k";
+    case WeightType::kPlanes:
+      return "q8_0 planes";
+  }
+  return "?";
+}
+
+int64_t Matrix::RowBytes() const {
+  switch (type) {
+    case WeightType::kF32:
+      return cols * 4;
+    case WeightType::kBF16:
+      return cols * 2;
+    case WeightType::kPlanes:
+      return HighPlaneBytes(cols) + LowPlaneBytes(cols);
+    default:
+      return stocha::RowBytes(FormatOf(type), cols);
+  }
+}
+
+Input Input::Select(const int32_t* index, int64_t count) const {
+  Input selected = *this;
+  selected.x.index = index;
+  selected.x.count = count;
+  selected.quantized.index = index;
+  selected.quantized.count = count;
+  return selected;
+}
+
+QuantizedBuffer::QuantizedBuffer(int64_t vectors, int64_t n) : n_(n) {
+  if (n % kBlock != 0) return;
+  const int64_t blocks = vectors * QuantizedRows::BlockStride(n);
+  values_ = Buffer<int8_t>(vectors * QuantizedRows::Stride(n));
+  scale_ = Buffer<float>(blocks);
+  sum_ = Buffer<int32_t>(blocks);
+  energy_ = Buffer<float>(blocks);
+}
+
+void QuantizedBuffer::Set(const KernelTable& kernels, int64_t t, const float* x) {
+  const int64_t block = t * QuantizedRows::BlockStride(n_);
+  kernels.quantize(x, n_, values_.data() + t * QuantizedRows::Stride(n_), scale_.data() + block,
+                   sum_.data() + block, energy_.data() + block);
+}
+
+QuantizedRows QuantizedBuffer::Vectors(int64_t count) const {
+  return {.values = values_.data(),
+          .scale = scale_.data(),
+          .sum = sum_.data(),
+          .energy = energy_.data(),
+          .n = n_,
+          .count = count};
+}
+
+void Dot(const KernelTable& kernels, const Matrix& matrix, const RowSet& rows, const Input& input,
+         float* out, int64_t out_stride) {
+  switch (matrix.type) {
+    case WeightType::kF32:
+      return kernels.f32.dot(SelectRows<float>(matrix.data, matrix.stride, rows), input.x,
+                             matrix.cols, out, out_stride);
+    case WeightType::kBF16:
+      return kernels.bf16.dot(SelectRows<uint16_t>(matrix.data, matrix.stride, rows), input.x,
+                              matrix.cols, out, out_stride);
+    case WeightType::kPlanes:
+      return kernels.planes.dot(PackedRows(matrix, rows),
+                                SelectRows<uint8_t>(matrix.low, matrix.low_stride, rows),
+                                input.quantized, out, out_stride);
+    default:
+      return PackedOf(kernels, matrix.type)
+          .dot(PackedRows(matrix, rows), input.quantized, out, out_stride);
+  }
+}
+
+void Axpy(const KernelTable& kernels, const Matrix& matrix, const RowSet& rows, const float* scale,
+          int64_t scale_stride, const Rows<float>& y) {
+  switch (matrix.type) {
+    case WeightType::kF32:
+      return kernels.f32.axpy(SelectRows<float>(matrix.data, matrix.stride, rows), scale,
+                              scale_stride, y, matrix.cols);
+    case WeightType::kBF16:
+      return kernels.bf16.axpy(SelectRows<uint16_t>(matrix.data, matrix.stride, rows), scale,
+                               scale_stride, y, matrix.cols);
+    default:
+      return PackedOf(kernels, matrix.type)
+          .axpy(PackedRows(matrix, rows), scale, scale_stride, y, matrix.cols);
+  }
+}
+
+void RunNeurons(const KernelTable& kernels, const Matrix& up, const Matrix& down,
+                const RowSet& rows, const float* act, const QuantizedRows& x, float* y) {
+  PackedOf(kernels, up.type).ffn(PackedRows(up, rows), PackedRows(down, rows), act, x, y);
+}
+
+void Screen(const KernelTable& kernels, const Matrix& matrix, const RowSet& rows,
+            const QuantizedRows& x, float* estimate, float* deviation, int64_t out_stride) {
+  kernels.planes.screen(PackedRows(matrix, rows), x, estimate, deviation, out_stride);
+}
+
+void UnpackMatrixRow(const Matrix& matrix, int64_t r, float* out) {
+  const int64_t n = matrix.cols;
+  const int64_t offset = r * matrix.stride;
+  const auto* bytes = static_cast<const uint8_t*>(matrix.data) + offset;
+  switch (matrix.type) {
+    case WeightType::kF32:
+      std::copy_n(static_cast<const float*>(matrix.data) + offset, n, out);
+      return;
+    case WeightType::kBF16: {
+      const uint16_t* row = static_cast<const uint16_t*>(matrix.data) + offset;
+      std::transform(row, row + n, out, BF16ToF32);
+      return;
+    }
+    case WeightType::kPlanes:
+      return UnpackPlanes(bytes, static_cast<const uint8_t*>(matrix.low) + r * matrix.low_stride, n,
+                          out);
+    default:
+      return UnpackRow(FormatOf(matrix.type), RowUse::kDot, bytes, n, out);
+  }
+}
+
+}  // namespace stocha
