@@ -23,15 +23,6 @@ struct Token {
   std::string bytes;
 };
 
-bool IsUtf8(std::string_view text) {
-  while (!text.empty()) {
-    const Utf8Step step = DecodeUtf8(text);
-    if (!step.valid) return false;
-    text.remove_prefix(step.length);
-  }
-  return true;
-}
-
 // Tokens are looked for as they come, or in normalized text.
 AddedTokenMatcher Matcher(const TokenizerParts& parts, bool normalized, std::string_view where) {
   std::vector<AddedToken> tokens;
