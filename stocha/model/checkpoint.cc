@@ -106,10 +106,32 @@ Checkpoint OpenCheckpoint(const fs::path& directory) {
 }
 
 void WriteCheckpoint(const fs::path& directory, const ModelConfig& config,
+                     const WeightSource& source, const std::map<std::string, std::string>& files) {
+  ValidateModelConfig(config, directory.string());
+  CheckReplaceable(directory);
+  std::vector<DeclaredTensor> declared;
+  std::map<std::string, TensorSpec> specs;
+  for (const TensorSpec& spec : ListTensors(config)) {
+    declared.push_back({spec.name, config.dtype, spec.shape});
+    specs.emplace(spec.name, spec);
+  }
+
+  AtomicDirectory output(directory);
+  const fs::path& folder = output.temporary();
+  WriteFile(folder / "config.json", ModelConfigToJson(config));
+  WriteFile(folder / "generation_config.json", GenerationConfigJson(config));
+  for (const auto& [name, content] : files) WriteFile(folder / name, content);
+  // transformers wants to know which framework the tensors come from.
+  WriteSafetensors(folder / "model.safetensors", declared,
+                   [&](const DeclaredTensor& tensor) { return source(specs.at(tensor.name)); },
+                   {{"format", "pt"}});
+  output.Commit();
+}
+
+void WriteCheckpoint(const fs::path& directory, const ModelConfig& config,
                      std::span<const NamedTensor> tensors, const fs::path& tokenizer) {
   const std::string where = directory.string();
   ValidateModelConfig(config, where);
-  CheckReplaceable(directory);
   std::map<std::string_view, const TensorView*> given;
   for (const NamedTensor& named : tensors) given.emplace(named.name, &named.tensor);
   const std::vector<TensorSpec> specs = ListTensors(config);
@@ -130,22 +152,15 @@ void WriteCheckpoint(const fs::path& directory, const ModelConfig& config,
                  .got = std::to_string(tensors.size()),
                  .expected = std::to_string(specs.size()) + ", as the config says"});
   }
-
-  AtomicDirectory output(directory);
-  const fs::path& folder = output.temporary();
-  WriteFile(folder / "config.json", ModelConfigToJson(config));
-  WriteFile(folder / "generation_config.json", GenerationConfigJson(config));
-  // transformers wants to know which framework the tensors come from.
-  WriteSafetensors(folder / "model.safetensors", tensors, {{"format", "pt"}});
+  std::map<std::string, std::string> files;
   if (!tokenizer.empty()) {
-    WriteFile(folder / "tokenizer.json", ReadFile(tokenizer));
+    files["tokenizer.json"] = ReadFile(tokenizer);
     const fs::path settings = tokenizer.parent_path() / "tokenizer_config.json";
     std::error_code ignored;
-    if (fs::exists(settings, ignored)) {
-      WriteFile(folder / "tokenizer_config.json", ReadFile(settings));
-    }
+    if (fs::exists(settings, ignored)) files["tokenizer_config.json"] = ReadFile(settings);
   }
-  output.Commit();
+  WriteCheckpoint(
+      directory, config, [&](const TensorSpec& spec) { return given.at(spec.name)->bytes; }, files);
 }
 
 }  // namespace stocha

@@ -4,6 +4,8 @@
 #define STOCHA_MODEL_CHECKPOINT_H_
 
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <span>
 #include <string>
 #include <system_error>
@@ -37,10 +39,18 @@ struct Checkpoint {
 // is that of the embedding as stored.
 Checkpoint OpenCheckpoint(const std::filesystem::path& directory);
 
+// The bytes of one tensor of ListTensors(config), in config.dtype; read before the next call.
+using WeightSource = std::function<std::span<const std::byte>(const TensorSpec&)>;
+
 // Writes a whole model directory aside and renames it; an old model directory is replaced, any
-// other folder with files in it is refused. `tensors` must be those of ListTensors(config), by name
-// and shape, all of config.dtype. tokenizer.json and tokenizer_config.json are copied from
-// `tokenizer` (a tokenizer.json; empty: none).
+// other folder with files in it is refused. Weights are asked for one at a time. `files`: name and
+// content of what is to stand beside them, e.g. "tokenizer.json".
+void WriteCheckpoint(const std::filesystem::path& directory, const ModelConfig& config,
+                     const WeightSource& source, const std::map<std::string, std::string>& files);
+
+// The same with all weights in memory: `tensors` must be those of ListTensors(config), by name and
+// shape, all of config.dtype. tokenizer.json and tokenizer_config.json are copied from `tokenizer`
+// (a tokenizer.json; empty: none).
 void WriteCheckpoint(const std::filesystem::path& directory, const ModelConfig& config,
                      std::span<const NamedTensor> tensors, const std::filesystem::path& tokenizer);
 

@@ -203,33 +203,35 @@ const TensorView* SafetensorsReader::Find(std::string_view name) const {
   return entry == tensors_.end() ? nullptr : &entry->second;
 }
 
-void WriteSafetensors(const fs::path& path, std::span<const NamedTensor> tensors,
+void WriteSafetensors(const fs::path& path, std::span<const DeclaredTensor> tensors,
+                      const TensorSource& source,
                       const std::map<std::string, std::string>& metadata) {
+  const auto fail = [&path](const DeclaredTensor& tensor, const std::string& got) {
+    throw Error({.where = path.string(),
+                 .what = "cannot write tensor \"" + tensor.name + "\"",
+                 .got = got + " for shape " + Json(tensor.shape).dump(),
+                 .expected = "a unique name, and the bytes of its shape"});
+  };
   // Wide types first, as the reference implementation has them, so that every tensor is aligned.
-  std::vector<const NamedTensor*> order;
-  for (const NamedTensor& named : tensors) order.push_back(&named);
-  std::ranges::sort(order, {}, [](const NamedTensor* named) {
-    return std::pair(-static_cast<int>(DTypeSize(named->tensor.dtype)),
-                     std::string_view(named->name));
+  std::vector<const DeclaredTensor*> order;
+  for (const DeclaredTensor& tensor : tensors) order.push_back(&tensor);
+  std::ranges::sort(order, {}, [](const DeclaredTensor* tensor) {
+    return std::pair(-static_cast<int>(DTypeSize(tensor->dtype)), std::string_view(tensor->name));
   });
 
   Json json = Json::object();
   if (!metadata.empty()) json[kMetadataKey] = metadata;
   uint64_t end = 0;
-  for (const NamedTensor* named : order) {
-    const TensorView& tensor = named->tensor;
-    const std::optional<uint64_t> bytes = ByteSize(tensor.dtype, tensor.shape);
-    if (bytes != tensor.bytes.size() || named->name == kMetadataKey || json.contains(named->name)) {
-      throw Error({.where = path.string(),
-                   .what = "cannot write tensor \"" + named->name + "\"",
-                   .got = std::to_string(tensor.bytes.size()) + " bytes for shape " +
-                          Json(tensor.shape).dump(),
-                   .expected = "a unique name, and the bytes of its shape"});
-    }
-    json[named->name] = {{"dtype", DTypeName(tensor.dtype)},
-                         {"shape", tensor.shape},
-                         {"data_offsets", {end, end + *bytes}}};
+  std::vector<uint64_t> sizes;  // in bytes, of each tensor of `order`
+  for (const DeclaredTensor* tensor : order) {
+    const std::optional<uint64_t> bytes = ByteSize(tensor->dtype, tensor->shape);
+    if (!bytes) fail(*tensor, "2^63 bytes or more");
+    if (tensor->name == kMetadataKey || json.contains(tensor->name)) fail(*tensor, "a name twice");
+    json[tensor->name] = {{"dtype", DTypeName(tensor->dtype)},
+                          {"shape", tensor->shape},
+                          {"data_offsets", {end, end + *bytes}}};
     end += *bytes;
+    sizes.push_back(*bytes);
   }
   std::string header = json.dump();
   const uint64_t unpadded = kLengthBytes + header.size();
@@ -239,8 +241,24 @@ void WriteSafetensors(const fs::path& path, std::span<const NamedTensor> tensors
   const uint64_t header_bytes = header.size();
   file.Write(std::as_bytes(std::span(&header_bytes, 1)));
   file.Write(header);
-  for (const NamedTensor* named : order) file.Write(named->tensor.bytes);
+  for (size_t i = 0; i < order.size(); ++i) {
+    const std::span<const std::byte> bytes = source(*order[i]);
+    if (bytes.size() != sizes[i]) fail(*order[i], std::to_string(bytes.size()) + " bytes");
+    file.Write(bytes);
+  }
   file.Commit();
+}
+
+void WriteSafetensors(const fs::path& path, std::span<const NamedTensor> tensors,
+                      const std::map<std::string, std::string>& metadata) {
+  std::vector<DeclaredTensor> declared;
+  std::map<std::string_view, std::span<const std::byte>> bytes;
+  for (const auto& [name, tensor] : tensors) {
+    declared.push_back({name, tensor.dtype, tensor.shape});
+    bytes.emplace(name, tensor.bytes);
+  }
+  const auto source = [&](const DeclaredTensor& tensor) { return bytes.at(tensor.name); };
+  WriteSafetensors(path, declared, source, metadata);
 }
 
 std::vector<float> ToFloat32(const TensorView& tensor, std::string_view where) {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -66,7 +67,20 @@ struct SafetensorsHeader {
 };
 SafetensorsHeader ParseSafetensors(std::span<const std::byte> file, std::string_view where);
 
+// A tensor whose bytes are asked for when it is its turn to be written, so that a model larger than
+// memory can be written. They are read before the next call; throws Error unless they are the bytes
+// of the shape.
+struct DeclaredTensor {
+  std::string name;
+  DType dtype = DType::kF32;
+  std::vector<int64_t> shape;  // row-major
+};
+using TensorSource = std::function<std::span<const std::byte>(const DeclaredTensor&)>;
+
 // Writes all tensors to one file through AtomicFile; data starts at a multiple of 64 bytes.
+void WriteSafetensors(const std::filesystem::path& path, std::span<const DeclaredTensor> tensors,
+                      const TensorSource& source,
+                      const std::map<std::string, std::string>& metadata = {});
 void WriteSafetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
                       const std::map<std::string, std::string>& metadata = {});
 
