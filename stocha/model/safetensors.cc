@@ -204,7 +204,7 @@ const TensorView* SafetensorsReader::Find(std::string_view name) const {
 }
 
 void WriteSafetensors(const fs::path& path, std::span<const DeclaredTensor> tensors,
-                      const TensorSource& source,
+                      const TensorBytesSource& source,
                       const std::map<std::string, std::string>& metadata) {
   const auto fail = [&path](const DeclaredTensor& tensor, const std::string& got) {
     throw Error({.where = path.string(),

@@ -75,11 +75,11 @@ struct DeclaredTensor {
   DType dtype = DType::kF32;
   std::vector<int64_t> shape;  // row-major
 };
-using TensorSource = std::function<std::span<const std::byte>(const DeclaredTensor&)>;
+using TensorBytesSource = std::function<std::span<const std::byte>(const DeclaredTensor&)>;
 
 // Writes all tensors to one file through AtomicFile; data starts at a multiple of 64 bytes.
 void WriteSafetensors(const std::filesystem::path& path, std::span<const DeclaredTensor> tensors,
-                      const TensorSource& source,
+                      const TensorBytesSource& source,
                       const std::map<std::string, std::string>& metadata = {});
 void WriteSafetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
                       const std::map<std::string, std::string>& metadata = {});
