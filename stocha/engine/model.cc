@@ -112,6 +112,7 @@ void Model::RunPass(std::span<const Token> tokens, Workspace& ws) const {
     const LayerWeights& layer = weights_.layers[l];
     Attention(config_, layer, static_cast<int>(l), tokens, ws);
     update_and_norm(layer.post_attention_norm, add_attention);
+    if (ws.on_ffn_input) ws.on_ffn_input(static_cast<int>(l), count);
     Ffn(layer, static_cast<int>(l), tokens, ws);
     const bool last = l + 1 == weights_.layers.size();
     update_and_norm(last ? weights_.final_norm : weights_.layers[l + 1].input_norm, add_ffn);

@@ -29,6 +29,7 @@ class Model {
         ThreadPool& pool);
 
   const ModelConfig& config() const { return config_; }
+  const Weights& weights() const { return weights_; }
 
   // Runs every step and writes the logits it wants. Steps must have caches of their own, made for
   // this model's config. A step's results depend on its tokens, what its cache holds, its

@@ -3,6 +3,7 @@
 #define STOCHA_ENGINE_WORKSPACE_H_
 
 #include <cstdint>
+#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -89,6 +90,9 @@ struct Workspace {
   std::vector<LayerStats> stats;      // [layers]; the caller may reset it at any time
   int64_t other_bytes = 0;            // of weights read outside the feed-forward layers; likewise
   std::vector<double> last_fraction;  // [layers], active fraction of the last pass
+
+  // If set, called before each feed-forward layer, when Normed(tokens) is its input.
+  std::function<void(int layer, int64_t tokens)> on_ffn_input;
 
   // Scratch of one pass of T tokens, packed for T.
   Buffer<float> x;               // [T, hidden_size], the residual stream
