@@ -1,0 +1,111 @@
+"""stocha against llama.cpp, transformers and OpenVINO: same shape, format and threads, in turn.
+
+    scripts/setup && bench/setup-peers
+    .venv/bin/python bench/compare.py --rows decode-q8_0,prefill-q8_0 --output table.md
+
+Each round measures the rival, then stocha; figures are medians with least and greatest. The rounds
+are logged: with --resume a run that was cut goes on where it stopped. docs/benchmarks.md tells more.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import shlex
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from peers import llama_cpp, markdown, stocha_bench, summary  # noqa: E402
+from peers.machine import REPO, commit, machine  # noqa: E402
+from peers.rounds import Log, Options, measure_row  # noqa: E402
+from peers.rows import ROWS, Row  # noqa: E402
+
+
+def rows_named(text: str) -> list[Row]:
+    """Rows by name or by the start of it: "batch" is every batch row."""
+    rows = []
+    for name in text.split(","):
+        found = [ROWS[name]] if name in ROWS else [r for n, r in ROWS.items() if n.startswith(name)]
+        if not found or not name:
+            raise argparse.ArgumentTypeError(f"no row {name!r}; --list shows them")
+        rows += [row for row in found if row not in rows]
+    return rows
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+def fraction(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1:
+        raise ValueError
+    return value
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="compare.py", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    add = parser.add_argument
+    add("--rows", type=rows_named, default=list(ROWS.values()), help="names or starts of names")
+    add("--rounds", type=positive, default=5, help="how often rival and stocha take turns (5)")
+    add("--sparsity", type=fraction, default=0.9, help="of stocha's synthetic weights (0.9)")
+    add("--stocha", type=pathlib.Path, default=REPO / "build/stocha", help="build/stocha")
+    add("--rival-only", action="store_true", help="measure the rivals alone")
+    add("--output", type=pathlib.Path, help="write the tables here too")
+    add("--json", type=pathlib.Path, help="write everything here as JSON")
+    add("--log", type=pathlib.Path, default=REPO / "build/peers/rounds.jsonl", help="the rounds")
+    add("--resume", action="store_true", help="use the rounds that the log has of this build")
+    add("--list", action="store_true", help="name the rows and stop")
+    add("--system-info", action="store_true", help="print llama.cpp's and stop")
+    return parser.parse_args(arguments)
+
+
+def write_whole(path: pathlib.Path, text: str) -> None:
+    """Under a temporary name first: a kill leaves the old file or the new one."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+def main(arguments: list[str]) -> int:
+    options = parse(arguments)
+    if options.list:
+        print(*ROWS, sep="\n")
+        return 0
+    if options.system_info:
+        print(llama_cpp.system_info())
+        return 0
+    against_llama = any(row.rival == "llama.cpp" for row in options.rows)
+    system_info = llama_cpp.system_info() if against_llama else ""
+    here = machine()
+    build = None if options.rival_only else stocha_bench.fingerprint(options.stocha)
+    run = {"stocha": build, "sparsity": options.sparsity, "cpu": here["cpu"], "cores": here["cores"]}
+    log = Log(options.log, run, options.resume)
+    how = Options(options.stocha, options.sparsity, options.rounds, options.rival_only)
+    report = {
+        "machine": here,
+        "commit": commit(),
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "command": shlex.join(["bench/compare.py", *arguments]),
+        "llama_cpp_system_info": system_info,
+        "rows": [
+            summary.summarize(row, measure_row(row, how, log), system_info) for row in options.rows
+        ],
+    }
+    text = markdown.page(report)
+    if options.json:
+        write_whole(options.json, json.dumps(report, indent=2) + "\n")
+    if options.output:
+        write_whole(options.output, text)
+    print(text, end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

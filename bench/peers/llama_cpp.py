@@ -1,0 +1,134 @@
+"""llama.cpp as a rival: its own llama-bench and llama-batched-bench, at their best setting.
+
+bench/setup-peers builds both with clang-19 from the sources in llama-cpp-python's package, and its
+CPU backend twice: with its own threads and with OpenMP.
+"""
+
+import ctypes
+import dataclasses
+import itertools
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+from peers import gguf_model
+from peers.machine import REPO
+from peers.rows import Row
+from peers.shapes import shape_named
+
+PEERS = REPO / "build" / "peers"
+BIN = PEERS / "llama.cpp" / "bin"
+OPENMP_BIN = PEERS / "llama.cpp-openmp" / "bin"
+MODELS = PEERS / "models"
+VERSION = "llama-cpp-python 0.3.36"
+TUNING_TOKENS = {"decode": 16, "prefill": 256}
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What is tried, and the best of it kept: none of these changes the result."""
+
+    flash_attention: bool
+    repack: bool
+    openmp: bool
+
+    def __str__(self) -> str:
+        on = {True: "on", False: "off"}
+        return (
+            f"flash attention {on[self.flash_attention]}, repack {on[self.repack]}, "
+            f"{'OpenMP' if self.openmp else 'own threads'}"
+        )
+
+
+SETTINGS = [Setting(*choice) for choice in itertools.product((True, False), repeat=3)]
+
+
+def run_tool(name: str, arguments: list, openmp: bool) -> str:
+    """Standard output of a llama.cpp tool; exits with its last line when it fails."""
+    program = BIN / name
+    if not program.is_file():
+        sys.exit(f"compare: error: no {program}: run bench/setup-peers")
+    environment = dict(os.environ)
+    if openmp:
+        environment["LD_LIBRARY_PATH"] = str(OPENMP_BIN)
+    command = [str(program), *map(str, arguments)]
+    answer = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if answer.returncode:
+        last = (answer.stderr.strip().splitlines() or ["no message"])[-1]
+        sys.exit(f"compare: error: {name} failed with {answer.returncode}: {last}")
+    return answer.stdout
+
+
+def system_info() -> str:
+    """llama.cpp's own line about the instruction sets it was built with."""
+    library = BIN / "libllama.so"
+    if not library.is_file():
+        sys.exit(f"compare: error: no {library}: run bench/setup-peers")
+    llama = ctypes.CDLL(str(library))
+    llama.llama_print_system_info.restype = ctypes.c_char_p
+    return llama.llama_print_system_info().decode().strip(" |")
+
+
+def bench_single(model: pathlib.Path, row: Row, setting: Setting, tokens: int) -> float:
+    """Tokens/s of a prefill of `tokens`, or of a decode of `tokens` behind the row's prompt."""
+    arguments = ["-m", model, "-t", row.threads, "-r", 1, "-o", "json", "-lm", "mmap"]
+    arguments += ["-fa", int(setting.flash_attention), "--repack", int(setting.repack)]
+    if row.measure == "prefill":
+        arguments += ["-p", tokens, "-n", 0]
+    else:
+        arguments += ["-p", 0, "-n", tokens, "-d", row.prompt_tokens]
+    answer = json.loads(run_tool("llama-bench", arguments, setting.openmp))
+    return answer[0]["avg_ts"]
+
+
+def bench_batch(model: pathlib.Path, row: Row, setting: Setting, tokens: int) -> float:
+    """Total tokens/s of a decode of row.batch sequences at once."""
+    context = row.batch * (row.prompt_tokens + tokens)
+    arguments = ["-m", model, "-t", row.threads, "-tb", row.threads, "-c", context]
+    arguments += ["-npp", row.prompt_tokens, "-ntg", tokens, "-npl", row.batch]
+    arguments += ["-fa", "on" if setting.flash_attention else "off"]
+    arguments += ["--repack" if setting.repack else "--no-repack", "--output-format", "jsonl"]
+    lines = run_tool("llama-batched-bench", arguments, setting.openmp).splitlines()
+    answers = [json.loads(line) for line in lines if line.startswith("{")]
+    if len(answers) != 1:
+        sys.exit("compare: error: llama-batched-bench gave no figure; is its context too small?")
+    return answers[0]["speed_tg"]
+
+
+class LlamaCpp:
+    """One row's rival. `setting` fixes what an earlier run found best."""
+
+    name = "llama.cpp"
+    version = VERSION
+    best_of: dict[tuple, Setting] = {}  # what was tuned, so that rows alike share it
+
+    def __init__(self, row: Row, setting: str | None = None):
+        self.row = row
+        self.model = gguf_model.model_file(shape_named(row.shape), row.rival_type, MODELS)
+        named = [choice for choice in SETTINGS if str(choice) == setting]
+        self.choice = named[0] if named else self.tune()
+        self.setting = str(self.choice)
+
+    def tune(self) -> Setting:
+        row = self.row
+        batched = row.batch > 1
+        alike = (row.shape, row.rival_type, row.measure, row.threads, batched)
+        if alike not in self.best_of:
+            tokens = TUNING_TOKENS[row.measure]
+            self.best_of[alike] = max(SETTINGS, key=lambda setting: self.speed(setting, tokens))
+        return self.best_of[alike]
+
+    def speed(self, setting: Setting, tokens: int) -> float:
+        bench = bench_batch if self.row.batch > 1 else bench_single
+        return bench(self.model, self.row, setting, tokens)
+
+    def measure(self) -> float:
+        row = self.row
+        return self.speed(
+            self.choice, row.prompt_tokens if row.measure == "prefill" else row.gen_tokens
+        )
+
+    def close(self) -> None:
+        pass
