@@ -17,7 +17,7 @@ float Element(const TensorView& tensor, int64_t index) {
 
 float Element(const Matrix& matrix, int64_t row, int64_t col) {
   const int64_t index = row * matrix.stride + col;
-  if (matrix.dtype == DType::kBF16) {
+  if (matrix.type == WeightType::kBF16) {
     return BF16ToF32(static_cast<const uint16_t*>(matrix.data)[index]);
   }
   return static_cast<const float*>(matrix.data)[index];
@@ -31,7 +31,7 @@ TEST_P(EveryType, UpAndDownOfANeuronStandNextToEachOther) {
   ThreadPool pool(3);
   const Weights weights = LoadWeights(random.config(), random.Source(), "test", pool);
   const LayerWeights& layer = weights.layers[1];
-  EXPECT_EQ(layer.up.dtype, GetParam());
+  EXPECT_EQ(layer.up.type, GetParam() == DType::kBF16 ? WeightType::kBF16 : WeightType::kF32);
   EXPECT_EQ(reinterpret_cast<uintptr_t>(layer.up.data) % 64, 0U);
   EXPECT_EQ(layer.up.stride, layer.down.stride);
   const auto* up = static_cast<const std::byte*>(layer.up.data);
@@ -93,7 +93,7 @@ TEST(WeightsTest, UnalignedAndF16TensorsAreCopied) {
   EXPECT_EQ(weights.widened.size(), 1U);
   EXPECT_EQ(Element(weights.layers[0].gate, 5, 6),
             Element(random.tensor("model.layers.0.mlp.gate_proj.weight"), 5 * 37 + 6));
-  EXPECT_EQ(weights.layers[1].down.dtype, DType::kF32);
+  EXPECT_EQ(weights.layers[1].down.type, WeightType::kF32);
   EXPECT_EQ(Element(weights.layers[1].down, 0, 0), 1);
   EXPECT_EQ(Element(weights.layers[1].down, 0, 1), 0);
   EXPECT_EQ(Element(weights.layers[1].up, 3, 4),
