@@ -52,7 +52,9 @@ void Progress::Update(uint64_t done, double units, const std::string& note) {
   } else {
     line += std::to_string(done);
   }
-  if (elapsed > 0) line += fmt::format("  {} {}/s", FormatCount(units / elapsed), options_.unit);
+  if (elapsed > 0 && !options_.unit.empty()) {
+    line += fmt::format("  {} {}/s", FormatCount(units / elapsed), options_.unit);
+  }
   if (options_.total > done && done > options_.start) {
     const double per_step = elapsed / static_cast<double>(done - options_.start);
     line += "  ETA " + FormatDuration(per_step * static_cast<double>(options_.total - done));

@@ -14,7 +14,7 @@ class Progress {
  public:
   struct Options {
     std::string label;             // "train"
-    std::string unit;              // "tok": the rate is printed as "12.3k tok/s"
+    std::string unit;              // "tok": the rate is printed as "12.3k tok/s"; empty: none
     uint64_t total = 0;            // in steps; 0: not known
     uint64_t start = 0;            // steps already done before (a resume)
     double plain_interval_s = 10;  // seconds between plain lines when `out` is no terminal
