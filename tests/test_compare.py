@@ -88,8 +88,10 @@ def test_ratios_and_shares_of_the_roof(run_compare):
 
 def test_stocha_is_called_by_its_contract(run_compare):
     run_compare()
-    expected = "bench --shape llama-3.2-1b --sparsity 0.9 --type q8_0 --threads 2"
-    assert run_compare.calls() == [f"{expected} --prompt-tokens 16 --gen-tokens 64 --json"] * 2
+    model = "--shape llama-3.2-1b --sparsity 0.9 --type q8_0 --threads 2"
+    tokens = "--prompt-tokens 16 --gen-tokens 64 --batch 1 --rounds 1"
+    modes = "--ffn dense --ffn exact --ffn screened"
+    assert run_compare.calls() == [f"bench {model} {tokens} {modes} --json"] * 2
 
 
 @pytest.mark.parametrize(
@@ -161,7 +163,7 @@ def test_llama_cpp_runs_at_its_best_setting(tmp_path, monkeypatch):
     body = """import os, sys
 a = sys.argv
 speed = 10 + (a[a.index("-fa") + 1] == "1") + (a[a.index("--repack") + 1] == "0")
-print('[{"avg_ts": %d}]' % (speed + ("openmp" not in os.environ.get("LD_LIBRARY_PATH", ""))))
+print('[{"samples_ts": [1, %d, 2]}]' % (speed + ("openmp" not in os.environ.get("LD_LIBRARY_PATH", ""))))
 """
     write_program(tmp_path / "llama-bench", body)
     monkeypatch.setattr(llama_cpp, "BIN", tmp_path)

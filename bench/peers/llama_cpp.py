@@ -9,7 +9,6 @@ import dataclasses
 import itertools
 import json
 import os
-import pathlib
 import subprocess
 import sys
 
@@ -23,7 +22,8 @@ BIN = PEERS / "llama.cpp" / "bin"
 OPENMP_BIN = PEERS / "llama.cpp-openmp" / "bin"
 MODELS = PEERS / "models"
 VERSION = "llama-cpp-python 0.3.36"
-TUNING_TOKENS = {"decode": 16, "prefill": 256}
+TUNING_TOKENS = {"decode": 16, "prefill": 128}
+TUNING_REPETITIONS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,30 +71,30 @@ def system_info() -> str:
     return llama.llama_print_system_info().decode().strip(" |")
 
 
-def bench_single(model: pathlib.Path, row: Row, setting: Setting, tokens: int) -> float:
-    """Tokens/s of a prefill of `tokens`, or of a decode of `tokens` behind the row's prompt."""
-    arguments = ["-m", model, "-t", row.threads, "-r", 1, "-o", "json", "-lm", "mmap"]
+def bench_single(model, row: Row, setting: Setting, tokens: int, repetitions: int) -> float:
+    """Best tokens/s of a prefill of `tokens`, or of a decode of `tokens` behind the row's prompt."""
+    arguments = ["-m", model, "-t", row.threads, "-r", repetitions, "-o", "json", "-lm", "mmap"]
     arguments += ["-fa", int(setting.flash_attention), "--repack", int(setting.repack)]
     if row.measure == "prefill":
         arguments += ["-p", tokens, "-n", 0]
     else:
         arguments += ["-p", 0, "-n", tokens, "-d", row.prompt_tokens]
     answer = json.loads(run_tool("llama-bench", arguments, setting.openmp))
-    return answer[0]["avg_ts"]
+    return max(answer[0]["samples_ts"])
 
 
-def bench_batch(model: pathlib.Path, row: Row, setting: Setting, tokens: int) -> float:
-    """Total tokens/s of a decode of row.batch sequences at once."""
+def bench_batch(model, row: Row, setting: Setting, tokens: int, repetitions: int) -> float:
+    """Best total tokens/s of a decode of row.batch sequences at once."""
     context = row.batch * (row.prompt_tokens + tokens)
     arguments = ["-m", model, "-t", row.threads, "-tb", row.threads, "-c", context]
-    arguments += ["-npp", row.prompt_tokens, "-ntg", tokens, "-npl", row.batch]
+    arguments += ["-npp", row.prompt_tokens, "-ntg", tokens, "-npl", ",".join([str(row.batch)] * repetitions)]
     arguments += ["-fa", "on" if setting.flash_attention else "off"]
     arguments += ["--repack" if setting.repack else "--no-repack", "--output-format", "jsonl"]
     lines = run_tool("llama-batched-bench", arguments, setting.openmp).splitlines()
     answers = [json.loads(line) for line in lines if line.startswith("{")]
-    if len(answers) != 1:
+    if len(answers) != repetitions:
         sys.exit("compare: error: llama-batched-bench gave no figure; is its context too small?")
-    return answers[0]["speed_tg"]
+    return max(answer["speed_tg"] for answer in answers)
 
 
 class LlamaCpp:
@@ -112,23 +112,25 @@ class LlamaCpp:
         self.setting = str(self.choice)
 
     def tune(self) -> Setting:
+        """The fastest setting. The best of a few tries counts: a barrier that spins may collapse."""
         row = self.row
-        batched = row.batch > 1
-        alike = (row.shape, row.rival_type, row.measure, row.threads, batched)
+        alike = (row.shape, row.rival_type, row.measure, row.threads, row.batch > 1)
         if alike not in self.best_of:
             tokens = TUNING_TOKENS[row.measure]
-            self.best_of[alike] = max(SETTINGS, key=lambda setting: self.speed(setting, tokens))
+            self.best_of[alike] = max(
+                SETTINGS, key=lambda setting: self.speed(setting, tokens, TUNING_REPETITIONS)
+            )
         return self.best_of[alike]
 
-    def speed(self, setting: Setting, tokens: int) -> float:
+    def speed(self, setting: Setting, tokens: int, repetitions: int) -> float:
         bench = bench_batch if self.row.batch > 1 else bench_single
-        return bench(self.model, self.row, setting, tokens)
+        return bench(self.model, self.row, setting, tokens, repetitions)
 
     def measure(self) -> float:
+        """Once, as it comes: collapses are part of what the rounds show."""
         row = self.row
-        return self.speed(
-            self.choice, row.prompt_tokens if row.measure == "prefill" else row.gen_tokens
-        )
+        tokens = row.prompt_tokens if row.measure == "prefill" else row.gen_tokens
+        return self.speed(self.choice, tokens, repetitions=1)
 
     def close(self) -> None:
         pass

@@ -1,4 +1,4 @@
-"""The shapes of the models that are compared: names as `stocha bench --shape` takes them."""
+"""The shapes of the models that are compared: names and sizes are those of stocha/bench/shape.cc."""
 
 import dataclasses
 
@@ -14,7 +14,6 @@ class Shape:
     num_heads: int
     num_kv_heads: int
     vocab_size: int
-    rope_theta: float = 500000.0
 
     @property
     def head_dim(self) -> int:
@@ -26,7 +25,9 @@ SHAPES = {
     for shape in (
         Shape("llama-3.2-1b", 2048, 8192, 16, 32, 8, 128256),
         Shape("llama-3.2-3b", 3072, 8192, 28, 24, 8, 128256),
-        Shape("smollm2-135m", 576, 1536, 30, 9, 3, 49152, rope_theta=100000.0),
+        Shape("lm1.5b", 2048, 8192, 20, 32, 8, 128256),
+        Shape("lm3b", 3072, 8192, 26, 24, 8, 128256),
+        Shape("smollm2-135m", 576, 1536, 30, 9, 3, 49152),
     )
 }
 
