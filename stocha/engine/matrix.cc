@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "stocha/base/dtype.h"
-#include "stocha/kernels/packed.h"
 
 namespace stocha {
 namespace {
@@ -26,12 +25,12 @@ const PackedKernels& PackedOf(const KernelTable& kernels, WeightType type) {
   return type == WeightType::kQ4_0 ? kernels.q4_0 : kernels.q4_k;
 }
 
+}  // namespace
+
 PackedFormat FormatOf(WeightType type) {
   if (type == WeightType::kQ8_0) return PackedFormat::kQ8_0;
   return type == WeightType::kQ4_0 ? PackedFormat::kQ4_0 : PackedFormat::kQ4_K;
 }
-
-}  // namespace
 
 std::string_view WeightTypeName(WeightType type) {
   switch (type) {
@@ -83,6 +82,7 @@ QuantizedBuffer::QuantizedBuffer(int64_t vectors, int64_t n) : n_(n) {
 }
 
 void QuantizedBuffer::Set(const KernelTable& kernels, int64_t t, const float* x) {
+  if (values_.size() == 0) return;  // no matrix of n columns is packed
   const int64_t block = t * QuantizedRows::BlockStride(n_);
   kernels.quantize(x, n_, values_.data() + t * QuantizedRows::Stride(n_), scale_.data() + block,
                    sum_.data() + block, energy_.data() + block);
@@ -141,7 +141,7 @@ void Screen(const KernelTable& kernels, const Matrix& matrix, const RowSet& rows
   kernels.planes.screen(PackedRows(matrix, rows), x, estimate, deviation, out_stride);
 }
 
-void UnpackMatrixRow(const Matrix& matrix, int64_t r, float* out) {
+void UnpackMatrixRow(const Matrix& matrix, int64_t r, float* out, RowUse use) {
   const int64_t n = matrix.cols;
   const int64_t offset = r * matrix.stride;
   const auto* bytes = static_cast<const uint8_t*>(matrix.data) + offset;
@@ -158,7 +158,7 @@ void UnpackMatrixRow(const Matrix& matrix, int64_t r, float* out) {
       return UnpackPlanes(bytes, static_cast<const uint8_t*>(matrix.low) + r * matrix.low_stride, n,
                           out);
     default:
-      return UnpackRow(FormatOf(matrix.type), RowUse::kDot, bytes, n, out);
+      return UnpackRow(FormatOf(matrix.type), use, bytes, n, out);
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include "stocha/engine/memory.h"
 #include "stocha/kernels/kernels.h"
+#include "stocha/kernels/packed.h"
 
 namespace stocha {
 
@@ -14,6 +15,8 @@ namespace stocha {
 enum class WeightType : uint8_t { kF32, kBF16, kQ8_0, kQ4_0, kQ4_K, kPlanes };
 
 constexpr bool IsPacked(WeightType type) { return type >= WeightType::kQ8_0; }
+// Of a packed type that is not in planes.
+PackedFormat FormatOf(WeightType type);
 std::string_view WeightTypeName(WeightType type);  // "f32", "q8_0" ...; "q8_0 planes"
 
 // [rows, cols]. Borrows its elements.
@@ -81,8 +84,8 @@ void RunNeurons(const KernelTable& kernels, const Matrix& up, const Matrix& down
 void Screen(const KernelTable& kernels, const Matrix& matrix, const RowSet& rows,
             const QuantizedRows& x, float* estimate, float* deviation, int64_t out_stride);
 
-// Row r as floats.
-void UnpackMatrixRow(const Matrix& matrix, int64_t r, float* out);
+// Row r as floats; `use` says how packed rows lie.
+void UnpackMatrixRow(const Matrix& matrix, int64_t r, float* out, RowUse use = RowUse::kDot);
 
 }  // namespace stocha
 

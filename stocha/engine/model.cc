@@ -8,7 +8,9 @@
 #include "stocha/base/error.h"
 #include "stocha/engine/attention.h"
 #include "stocha/engine/ffn.h"
+#include "stocha/engine/packed_model.h"
 #include "stocha/engine/project.h"
+#include "stocha/model/checkpoint.h"
 
 namespace stocha {
 namespace {
@@ -58,20 +60,30 @@ std::vector<Token> Flatten(std::span<const Step> steps, const ModelConfig& confi
 
 }  // namespace
 
-Model Model::Load(const std::filesystem::path& directory, ThreadPool& pool) {
-  auto checkpoint = std::make_unique<const Checkpoint>(OpenCheckpoint(directory));
+Model Model::Load(const std::filesystem::path& path, ThreadPool& pool) {
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(path, ignored)) {
+    auto packed = std::make_shared<PackedModelFile>(PackedModelFile::Open(path));
+    Model model(packed->model.header.config, std::move(packed->model.weights));
+    model.mapping_ = std::move(packed);
+    return model;
+  }
+  auto checkpoint = std::make_shared<const Checkpoint>(OpenCheckpoint(path));
   Model model(
       checkpoint->config,
       [&](const TensorSpec& spec) -> const TensorView& { return checkpoint->Get(spec); },
-      directory.string(), pool);
-  model.checkpoint_ = std::move(checkpoint);
+      path.string(), pool);
+  model.mapping_ = std::move(checkpoint);
   return model;
 }
 
 Model::Model(const ModelConfig& config, const TensorSource& source, const std::string& where,
              ThreadPool& pool)
+    : Model(config, LoadWeights(config, source, where, pool)) {}
+
+Model::Model(const ModelConfig& config, Weights weights)
     : config_(config),
-      weights_(LoadWeights(config, source, where, pool)),
+      weights_(std::move(weights)),
       packed_(weights_.packed()),
       inverse_frequencies_(RopeInverseFrequencies(config)) {}
 

@@ -13,7 +13,6 @@
 #include "stocha/engine/step.h"
 #include "stocha/engine/weights.h"
 #include "stocha/engine/workspace.h"
-#include "stocha/model/checkpoint.h"
 #include "stocha/model/config.h"
 
 namespace stocha {
@@ -21,12 +20,17 @@ namespace stocha {
 // Immutable and thread-safe; movable.
 class Model {
  public:
-  // Throws Error: what OpenCheckpoint throws, or too little memory. `pool` is used while loading.
-  static Model Load(const std::filesystem::path& directory, ThreadPool& pool);
+  // `path`: a model directory, or a packed model, which is used where it is mapped. Throws Error:
+  // what OpenCheckpoint or PackedModelFile::Open throws, or too little memory. `pool` is used while
+  // loading.
+  static Model Load(const std::filesystem::path& path, ThreadPool& pool);
 
   // From tensors in the caller's memory, which must outlive the model; `where` names it in errors.
   Model(const ModelConfig& config, const TensorSource& source, const std::string& where,
         ThreadPool& pool);
+
+  // `weights` must be those of `config`; what they point into must outlive the model.
+  Model(const ModelConfig& config, Weights weights);
 
   const ModelConfig& config() const { return config_; }
   const Weights& weights() const { return weights_; }
@@ -42,7 +46,7 @@ class Model {
   void RunHead(std::span<const Token> tokens, Workspace& workspace) const;
 
   ModelConfig config_;
-  std::unique_ptr<const Checkpoint> checkpoint_;  // the mapping that weights_ points into, or null
+  std::shared_ptr<const void> mapping_;  // of the files that weights_ points into, or null
   Weights weights_;
   bool packed_;                              // weights_.packed()
   std::vector<double> inverse_frequencies_;  // [head_dim / 2]

@@ -65,11 +65,11 @@ class Loader {
       up_ = &tensor;  // packed when its down comes, the next in the list
     } else if (spec.role == TensorRole::kDown) {
       Pack(*up_, tensor, where, layer);
-    } else if (Matrix* matrix = FindMatrix(spec.role, layer)) {
+    } else if (Matrix* matrix = MatrixOf(weights_, spec)) {
       *matrix = View(tensor, where);
       // An untied head comes later in the list and replaces this.
       if (spec.role == TensorRole::kEmbedding) weights_.head = *matrix;
-    } else if (std::vector<float>* vector = FindVector(spec.role, layer)) {
+    } else if (std::vector<float>* vector = VectorOf(weights_, spec)) {
       *vector = ToFloat32(tensor, where);
     }
   }
@@ -77,50 +77,6 @@ class Loader {
   Weights Take() { return std::move(weights_); }
 
  private:
-  Matrix* FindMatrix(TensorRole role, LayerWeights* layer) {
-    switch (role) {
-      case TensorRole::kEmbedding:
-        return &weights_.embedding;
-      case TensorRole::kHead:
-        return &weights_.head;
-      case TensorRole::kQuery:
-        return &layer->query;
-      case TensorRole::kKey:
-        return &layer->key;
-      case TensorRole::kValue:
-        return &layer->value;
-      case TensorRole::kAttentionOutput:
-        return &layer->attention_output;
-      case TensorRole::kGate:
-        return &layer->gate;
-      default:
-        return nullptr;
-    }
-  }
-
-  std::vector<float>* FindVector(TensorRole role, LayerWeights* layer) {
-    switch (role) {
-      case TensorRole::kFinalNorm:
-        return &weights_.final_norm;
-      case TensorRole::kInputNorm:
-        return &layer->input_norm;
-      case TensorRole::kPostAttentionNorm:
-        return &layer->post_attention_norm;
-      case TensorRole::kQueryNorm:
-        return &layer->query_norm;
-      case TensorRole::kKeyNorm:
-        return &layer->key_norm;
-      case TensorRole::kQueryBias:
-        return &layer->query_bias;
-      case TensorRole::kKeyBias:
-        return &layer->key_bias;
-      case TensorRole::kValueBias:
-        return &layer->value_bias;
-      default:
-        return nullptr;
-    }
-  }
-
   Matrix View(const TensorView& tensor, const std::string& where) {
     Matrix matrix = {.rows = tensor.shape[0], .cols = tensor.shape[1], .stride = tensor.shape[1]};
     if (UsableInPlace(tensor)) {
@@ -185,10 +141,69 @@ int64_t PackedBytes(const ModelConfig& config, const TensorSource& source) {
 
 bool Weights::packed() const {
   const auto any = [](const LayerWeights& layer) {
-    return IsPacked(layer.query.type) || IsPacked(layer.attention_output.type) ||
-           IsPacked(layer.gate.type) || IsPacked(layer.up.type);
+    return IsPacked(layer.query.type) || IsPacked(layer.key.type) || IsPacked(layer.value.type) ||
+           IsPacked(layer.attention_output.type) || IsPacked(layer.gate.type) ||
+           IsPacked(layer.up.type);
   };
   return IsPacked(head.type) || std::ranges::any_of(layers, any);
+}
+
+Matrix* MatrixOf(Weights& weights, const TensorSpec& spec) {
+  LayerWeights* layer = spec.layer < 0 ? nullptr : &weights.layers[spec.layer];
+  switch (spec.role) {
+    case TensorRole::kEmbedding:
+      return &weights.embedding;
+    case TensorRole::kHead:
+      return &weights.head;
+    case TensorRole::kQuery:
+      return &layer->query;
+    case TensorRole::kKey:
+      return &layer->key;
+    case TensorRole::kValue:
+      return &layer->value;
+    case TensorRole::kAttentionOutput:
+      return &layer->attention_output;
+    case TensorRole::kGate:
+      return &layer->gate;
+    case TensorRole::kUp:
+      return &layer->up;
+    case TensorRole::kDown:
+      return &layer->down;
+    default:
+      return nullptr;
+  }
+}
+
+const Matrix* MatrixOf(const Weights& weights, const TensorSpec& spec) {
+  return MatrixOf(const_cast<Weights&>(weights), spec);
+}
+
+std::vector<float>* VectorOf(Weights& weights, const TensorSpec& spec) {
+  LayerWeights* layer = spec.layer < 0 ? nullptr : &weights.layers[spec.layer];
+  switch (spec.role) {
+    case TensorRole::kFinalNorm:
+      return &weights.final_norm;
+    case TensorRole::kInputNorm:
+      return &layer->input_norm;
+    case TensorRole::kPostAttentionNorm:
+      return &layer->post_attention_norm;
+    case TensorRole::kQueryNorm:
+      return &layer->query_norm;
+    case TensorRole::kKeyNorm:
+      return &layer->key_norm;
+    case TensorRole::kQueryBias:
+      return &layer->query_bias;
+    case TensorRole::kKeyBias:
+      return &layer->key_bias;
+    case TensorRole::kValueBias:
+      return &layer->value_bias;
+    default:
+      return nullptr;
+  }
+}
+
+const std::vector<float>* VectorOf(const Weights& weights, const TensorSpec& spec) {
+  return VectorOf(const_cast<Weights&>(weights), spec);
 }
 
 Weights LoadWeights(const ModelConfig& config, const TensorSource& source, const std::string& where,

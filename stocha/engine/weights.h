@@ -55,6 +55,13 @@ struct Weights {
   bool packed() const;  // whether any matrix is, so that inputs are wanted in 8 bits too
 };
 
+// Where a tensor of the list stands: a matrix, or a vector; null for one of the other kind. Down
+// stands transposed.
+Matrix* MatrixOf(Weights& weights, const TensorSpec& spec);
+const Matrix* MatrixOf(const Weights& weights, const TensorSpec& spec);
+std::vector<float>* VectorOf(Weights& weights, const TensorSpec& spec);
+const std::vector<float>* VectorOf(const Weights& weights, const TensorSpec& spec);
+
 // `where` names the model in errors. Throws Error when a repacked copy does not fit into memory.
 Weights LoadWeights(const ModelConfig& config, const TensorSource& source, const std::string& where,
                     ThreadPool& pool);
