@@ -1,6 +1,5 @@
 #include "stocha/model/gguf_model.h"
 
-#include <algorithm>
 #include <set>
 #include <string>
 #include <utility>
@@ -62,18 +61,12 @@ bool HasInterleavedRows(const TensorSpec& spec, const ModelConfig& config) {
          (spec.role == TensorRole::kQuery || spec.role == TensorRole::kKey);
 }
 
-// values: [rows, columns], the rows being heads of head_dim.
-std::vector<float> Deinterleave(const std::vector<float>& values, size_t rows, size_t head_dim) {
-  const size_t columns = values.size() / rows;
-  std::vector<float> ordered(values.size());  // [rows, columns]
-  for (size_t row = 0; row < rows; ++row) {
-    const size_t head = row / head_dim * head_dim;
-    const size_t half = row % head_dim / (head_dim / 2);
-    const size_t pair = row % (head_dim / 2);
-    std::copy_n(values.begin() + static_cast<ptrdiff_t>((head + 2 * pair + half) * columns),
-                columns, ordered.begin() + static_cast<ptrdiff_t>(row * columns));
-  }
-  return ordered;
+// Where row `row` of Hugging Face's order is stored; rows are heads of head_dim.
+int64_t InterleavedRow(int64_t row, int64_t head_dim) {
+  const int64_t head = row / head_dim * head_dim;
+  const int64_t half = row % head_dim / (head_dim / 2);
+  const int64_t pair = row % (head_dim / 2);
+  return head + 2 * pair + half;
 }
 
 std::string Describe(const GgufTensor* tensor) {
@@ -126,12 +119,32 @@ const GgufTensor& GgufModel::Stored(const TensorSpec& spec) const {
 }
 
 std::vector<float> GgufModel::Read(const TensorSpec& spec) const {
+  return ReadRows(spec, 0, spec.shape[0]);
+}
+
+std::vector<float> GgufModel::ReadRows(const TensorSpec& spec, int64_t first, int64_t count) const {
   const GgufTensor& tensor = Stored(spec);
-  std::vector<float> values(static_cast<size_t>(tensor.num_elements()));
-  DequantizeBlocks(tensor.type, tensor.bytes, values);
-  if (!HasInterleavedRows(spec, config_)) return values;
-  return Deinterleave(values, static_cast<size_t>(spec.shape[0]),
-                      static_cast<size_t>(config_.head_dim));
+  const auto columns = static_cast<size_t>(spec.num_elements() / spec.shape[0]);
+  std::vector<float> values(static_cast<size_t>(count) * columns);  // [count, columns]
+  const bool in_order = !HasInterleavedRows(spec, config_);
+  if (in_order && count == spec.shape[0]) {  // vectors too, which have no rows
+    DequantizeBlocks(tensor.type, tensor.bytes, values);
+    return values;
+  }
+  const size_t row_bytes = tensor.bytes.size() / static_cast<size_t>(spec.shape[0]);
+  const auto bytes = [&](int64_t row, int64_t rows) {
+    return tensor.bytes.subspan(static_cast<size_t>(row) * row_bytes,
+                                static_cast<size_t>(rows) * row_bytes);
+  };
+  if (in_order) {
+    DequantizeBlocks(tensor.type, bytes(first, count), values);
+    return values;
+  }
+  for (int64_t r = 0; r < count; ++r) {
+    DequantizeBlocks(tensor.type, bytes(InterleavedRow(first + r, config_.head_dim), 1),
+                     std::span(values).subspan(static_cast<size_t>(r) * columns, columns));
+  }
+  return values;
 }
 
 }  // namespace stocha

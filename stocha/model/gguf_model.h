@@ -3,6 +3,7 @@
 #ifndef STOCHA_MODEL_GGUF_MODEL_H_
 #define STOCHA_MODEL_GGUF_MODEL_H_
 
+#include <cstdint>
 #include <filesystem>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,8 @@ class GgufModel {
 
   // Its values in Hugging Face's order of rows.
   std::vector<float> Read(const TensorSpec& spec) const;
+  // Rows first .. first + count - 1 of a matrix, likewise.
+  std::vector<float> ReadRows(const TensorSpec& spec, int64_t first, int64_t count) const;
 
  private:
   GgufFile file_;
