@@ -84,6 +84,9 @@ def main(arguments: list[str]) -> int:
     against_llama = any(row.rival == "llama.cpp" for row in options.rows)
     system_info = llama_cpp.system_info() if against_llama else ""
     here = machine()
+    if here["load_average_at_start"] > 0.5:
+        busy = f"the load average is {here['load_average_at_start']:.1f}: what else runs spoils figures"
+        print(f"compare: warning: {busy}", file=sys.stderr)
     build = None if options.rival_only else stocha_bench.fingerprint(options.stocha)
     run = {"stocha": build, "sparsity": options.sparsity, "cpu": here["cpu"], "cores": here["cores"]}
     log = Log(options.log, run, options.resume)

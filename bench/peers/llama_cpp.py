@@ -87,7 +87,8 @@ def bench_batch(model, row: Row, setting: Setting, tokens: int, repetitions: int
     """Best total tokens/s of a decode of row.batch sequences at once."""
     context = row.batch * (row.prompt_tokens + tokens)
     arguments = ["-m", model, "-t", row.threads, "-tb", row.threads, "-c", context]
-    arguments += ["-npp", row.prompt_tokens, "-ntg", tokens, "-npl", ",".join([str(row.batch)] * repetitions)]
+    batches = ",".join([str(row.batch)] * repetitions)
+    arguments += ["-npp", row.prompt_tokens, "-ntg", tokens, "-npl", batches]
     arguments += ["-fa", "on" if setting.flash_attention else "off"]
     arguments += ["--repack" if setting.repack else "--no-repack", "--output-format", "jsonl"]
     lines = run_tool("llama-batched-bench", arguments, setting.openmp).splitlines()

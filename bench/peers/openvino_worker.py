@@ -6,8 +6,8 @@ its weight compression, which keeps the head at 8 bits; int4 is symmetric in gro
 
 import os
 import pathlib
-import shutil
 import sys
+import tempfile
 
 import numpy as np
 import openvino
@@ -22,7 +22,7 @@ COMPRESSION = {"int8": {"bits": 8, "sym": True}, "int4": {"bits": 4, "sym": True
 
 
 def write_tokenizer(vocab_size: int, folder: pathlib.Path) -> None:
-    """A word-level tokenizer of dummy tokens: the pipeline insists on one, and is given token ids."""
+    """A tokenizer of dummy tokens: the pipeline insists on one, and is given token ids."""
     import openvino_tokenizers
     import tokenizers
     import transformers
@@ -36,21 +36,20 @@ def write_tokenizer(vocab_size: int, folder: pathlib.Path) -> None:
 
 
 def make_model(shape: Shape, kind: str, folder: pathlib.Path) -> None:
-    """Exported and compressed under a temporary name, then renamed."""
+    """Exported and compressed under a temporary name beside `folder`, then renamed."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="openvino-") as temporary:
+        export_model(shape, kind, pathlib.Path(temporary))
+        os.replace(pathlib.Path(temporary) / "model", folder)
+
+
+def export_model(shape: Shape, kind: str, temporary: pathlib.Path) -> None:
+    """Writes temporary/model, and what it is made of beside it."""
     import torch
     import transformers
     from optimum.intel import OVModelForCausalLM, OVWeightQuantizationConfig
 
-    temporary = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
-    config = transformers.LlamaConfig(
-        vocab_size=shape.vocab_size,
-        hidden_size=shape.hidden_size,
-        intermediate_size=shape.intermediate_size,
-        num_hidden_layers=shape.num_layers,
-        num_attention_heads=shape.num_heads,
-        num_key_value_heads=shape.num_kv_heads,
-        tie_word_embeddings=True,
-    )
+    config = transformers.LlamaConfig(**shape.llama_config())
     torch.manual_seed(0)
     model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
     model.save_pretrained(temporary / "torch")
@@ -61,8 +60,6 @@ def make_model(shape: Shape, kind: str, folder: pathlib.Path) -> None:
     )
     exported.save_pretrained(temporary / "model")
     write_tokenizer(shape.vocab_size, temporary / "model")
-    os.replace(temporary / "model", folder)
-    shutil.rmtree(temporary)
 
 
 def main() -> None:
@@ -71,7 +68,6 @@ def main() -> None:
         sys.exit(f"openvino_worker: error: type {kind!r}; expected {', '.join(COMPRESSION)}")
     folder = REPO / "build/peers/models" / f"{shape.name.replace(',', '-')}-openvino-{kind}"
     if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
         make_model(shape, kind, folder)
     pipeline = openvino_genai.LLMPipeline(str(folder), "CPU", INFERENCE_NUM_THREADS=threads)
     rng = np.random.default_rng(0)

@@ -19,6 +19,18 @@ class Shape:
     def head_dim(self) -> int:
         return self.hidden_size // self.num_heads
 
+    def llama_config(self) -> dict:
+        """Arguments of transformers.LlamaConfig."""
+        return {
+            "vocab_size": self.vocab_size,
+            "hidden_size": self.hidden_size,
+            "intermediate_size": self.intermediate_size,
+            "num_hidden_layers": self.num_layers,
+            "num_attention_heads": self.num_heads,
+            "num_key_value_heads": self.num_kv_heads,
+            "tie_word_embeddings": True,
+        }
+
 
 SHAPES = {
     shape.name: shape

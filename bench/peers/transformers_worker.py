@@ -13,16 +13,7 @@ from peers.worker import serve  # noqa: E402
 
 
 def random_model(shape) -> transformers.PreTrainedModel:
-    config = transformers.LlamaConfig(
-        vocab_size=shape.vocab_size,
-        hidden_size=shape.hidden_size,
-        intermediate_size=shape.intermediate_size,
-        num_hidden_layers=shape.num_layers,
-        num_attention_heads=shape.num_heads,
-        num_key_value_heads=shape.num_kv_heads,
-        tie_word_embeddings=True,
-        dtype="bfloat16",
-    )
+    config = transformers.LlamaConfig(**shape.llama_config())
     torch.manual_seed(0)
     return transformers.AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).eval()
 
