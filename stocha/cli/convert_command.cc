@@ -1,4 +1,4 @@
-// stocha convert: a GGUF as a Hugging Face model directory.
+// stocha convert: a GGUF, a packed model too, as a Hugging Face model directory.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -11,9 +11,8 @@
 #include "stocha/base/error.h"
 #include "stocha/base/progress.h"
 #include "stocha/cli/command.h"
+#include "stocha/cli/model_source.h"
 #include "stocha/model/checkpoint.h"
-#include "stocha/model/gguf_model.h"
-#include "stocha/model/gguf_tokenizer.h"
 #include "stocha/model/tokenizer.h"
 
 namespace stocha {
@@ -34,19 +33,19 @@ float From16Bits(uint16_t bits, DType dtype) {
 }
 
 // The type of the file's matrices, unless that would round a value; F32 where they were quantised.
-DType LosslessDType(const GgufModel& model) {
-  const DType dtype = model.config().dtype;
+DType LosslessDType(const QuantizeSource& model) {
+  const DType dtype = model.header.config.dtype;
   if (dtype == DType::kF32) return dtype;
-  for (const TensorSpec& spec : ListTensors(model.config())) {
+  for (const TensorSpec& spec : ListTensors(model.header.config)) {
     if (spec.shape.size() > 1) continue;
-    for (const float value : model.Read(spec)) {
+    for (const float value : model.read(spec, 0, spec.shape[0])) {
       if (From16Bits(To16Bits(value, dtype), dtype) != value) return DType::kF32;
     }
   }
   return dtype;
 }
 
-DType ChooseDType(const GgufModel& model, const std::string& name) {
+DType ChooseDType(const QuantizeSource& model, const std::string& name) {
   if (name == "f32") return DType::kF32;
   if (name == "bf16") return DType::kBF16;
   if (name == "f16") return DType::kF16;
@@ -76,26 +75,31 @@ std::vector<std::byte> Encode(const std::vector<float>& values, DType dtype,
 }
 
 // The tokenizer's files, found to be readable.
-std::map<std::string, std::string> TokenizerFiles(const GgufModel& model,
+std::map<std::string, std::string> TokenizerFiles(const PackedHeader& model,
                                                   const std::string& where) {
-  std::optional<GgufTokenizer> files = ReadGgufTokenizer(model.file().content, where);
-  if (!files) return {};
-  const int64_t ids = Tokenizer::FromJson(files->tokenizer_json, where).vocab_size();
-  if (ids > model.config().vocab_size) {
+  if (model.tokenizer.empty()) return {};
+  const int64_t ids = Tokenizer::FromJson(model.tokenizer, where).vocab_size();
+  if (ids > model.config.vocab_size) {
     throw Error({.where = where,
                  .what = "tokenizer",
                  .got = std::to_string(ids) + " ids",
-                 .expected = "at most " + std::to_string(model.config().vocab_size) +
+                 .expected = "at most " + std::to_string(model.config.vocab_size) +
                              ", as the embedding has rows"});
   }
-  return {{"tokenizer.json", std::move(files->tokenizer_json)},
-          {"tokenizer_config.json", std::move(files->tokenizer_config_json)}};
+  std::map<std::string, std::string> files = {{"tokenizer.json", model.tokenizer}};
+  if (!model.tokenizer_config.empty()) files["tokenizer_config.json"] = model.tokenizer_config;
+  return files;
 }
 
 void Convert(const ConvertOptions& options) {
-  const GgufModel model = GgufModel::Open(options.model);
-  const std::map<std::string, std::string> files = TokenizerFiles(model, options.model);
-  ModelConfig config = model.config();
+  const QuantizeSource model = OpenGgufSource(options.model).source;
+  if (!model.header.thresholds.empty()) {
+    throw Error({.where = options.model,
+                 .what = "its neurons fire above thresholds, which a model directory cannot say",
+                 .hint = "run it as it is"});
+  }
+  const std::map<std::string, std::string> files = TokenizerFiles(model.header, options.model);
+  ModelConfig config = model.header.config;
   config.dtype = ChooseDType(model, options.dtype);
 
   Progress progress({.label = "convert", .unit = "B", .total = ListTensors(config).size()});
@@ -103,7 +107,7 @@ void Convert(const ConvertOptions& options) {
   uint64_t done = 0;
   double written = 0;
   const auto next = [&](const TensorSpec& spec) {
-    bytes = Encode(model.Read(spec), config.dtype, spec.name);
+    bytes = Encode(model.read(spec, 0, spec.shape[0]), config.dtype, spec.name);
     written += static_cast<double>(bytes.size());
     progress.Update(++done, written, "");
     return std::span<const std::byte>(bytes);
@@ -119,7 +123,8 @@ void Convert(const ConvertOptions& options) {
 void AddConvertCommand(CLI::App& app, Run& run) {
   auto options = std::make_shared<ConvertOptions>();
   CLI::App* sub = app.add_subcommand("convert", "Turn a GGUF into a model directory");
-  sub->add_option("MODEL", options->model, "GGUF of architecture llama, qwen2 or qwen3")
+  sub->add_option("MODEL", options->model,
+                  "GGUF of architecture llama, qwen2, qwen3, or a packed model")
       ->required();
   sub->add_option("OUT_DIR", options->output, "model directory to write")->required();
   sub->add_option("--dtype", options->dtype,

@@ -1,7 +1,6 @@
 #include "stocha/cli/engine_flags.h"
 
 #include <charconv>
-#include <filesystem>
 
 #include "stocha/base/error.h"
 
@@ -36,8 +35,7 @@ FfnMode CheckFlags(const EngineFlags& flags) {
 }  // namespace
 
 void AddEngineFlags(CLI::App* sub, EngineFlags* flags) {
-  sub->add_option("MODEL", flags->model, "model directory (config.json, model.safetensors)")
-      ->required();
+  sub->add_option("MODEL", flags->model, "model directory or packed .gguf")->required();
   sub->add_option("--activation", flags->activation,
                   "relu, silu, relu2, stocha:P or expected:P; default: the checkpoint's");
   sub->add_option(
@@ -60,16 +58,6 @@ LoadedEngine::LoadedEngine(const EngineFlags& flags)
       activation(flags.activation.empty() ? model.config().activation
                                           : ParseActivationFlag(flags.activation)),
       workspace(model.config(), &pool, {.ffn_mode = ffn_mode}) {}
-
-Tokenizer LoadTokenizer(const std::string& model) {
-  const std::filesystem::path path = std::filesystem::path(model) / "tokenizer.json";
-  if (!std::filesystem::exists(path)) {
-    throw Error({.where = model,
-                 .what = "no tokenizer.json, which text needs",
-                 .hint = "copy the model's there; `stocha logits` works on ids"});
-  }
-  return Tokenizer::FromFile(path);
-}
 
 std::vector<int32_t> CheckIds(const std::vector<int64_t>& ids, const ModelConfig& config) {
   std::vector<int32_t> checked;

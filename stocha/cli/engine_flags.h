@@ -12,7 +12,6 @@
 #include "stocha/engine/model.h"
 #include "stocha/engine/workspace.h"
 #include "stocha/model/activation.h"
-#include "stocha/model/tokenizer.h"
 
 namespace stocha {
 
@@ -38,9 +37,6 @@ struct LoadedEngine {
   Activation activation;
   Workspace workspace;
 };
-
-// The model directory's; throws Error when there is none.
-Tokenizer LoadTokenizer(const std::string& model);
 
 // ids as the engine takes them; throws Error on one outside the vocabulary.
 std::vector<int32_t> CheckIds(const std::vector<int64_t>& ids, const ModelConfig& config);

@@ -18,6 +18,7 @@
 #include "stocha/base/stop_signal.h"
 #include "stocha/cli/command.h"
 #include "stocha/cli/engine_flags.h"
+#include "stocha/cli/model_source.h"
 #include "stocha/eval/perplexity.h"
 #include "stocha/model/tokenizer.h"
 

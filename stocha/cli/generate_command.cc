@@ -16,6 +16,7 @@
 #include "stocha/base/utf8.h"
 #include "stocha/cli/command.h"
 #include "stocha/cli/engine_flags.h"
+#include "stocha/cli/model_source.h"
 #include "stocha/engine/generate.h"
 #include "stocha/model/tokenizer.h"
 

@@ -1,18 +1,23 @@
-// stocha inspect: what a model directory holds, after checking that config and tensors agree.
+// stocha inspect: what a model directory or a packed model holds, after checking that config and
+// tensors agree.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "stocha/base/error.h"
 #include "stocha/cli/command.h"
+#include "stocha/cli/model_source.h"
+#include "stocha/engine/packed_model.h"
 #include "stocha/model/checkpoint.h"
 #include "stocha/model/tokenizer.h"
 
@@ -63,34 +68,84 @@ size_t PartOf(TensorRole role) {
   return 0;
 }
 
-// Everything shown, in the order shown; both outputs print it.
-OrderedJson Describe(const Checkpoint& checkpoint, bool list_tensors) {
-  // The config as it would be written: every value that counts, defaults filled in.
-  OrderedJson config = OrderedJson::parse(ModelConfigToJson(checkpoint.config));
-  std::array<uint64_t, kParts.size()> bytes{};
-  OrderedJson tensors = OrderedJson::array();
+struct StoredTensor {
+  std::string name;
+  std::string type;
+  std::vector<int64_t> shape;
+  uint64_t bytes;
+  size_t part;
+};
+
+// What both kinds of model say of themselves.
+struct Inspected {
+  ModelConfig config;
+  std::string type;  // of the weights
+  std::optional<int32_t> tokenizer_vocab_size;
+  std::vector<StoredTensor> tensors;
+  size_t thresholds = 0;  // of layers that have one
+};
+
+Inspected InspectDirectory(const std::string& path) {
+  const Checkpoint checkpoint = OpenCheckpoint(path);
+  Inspected model = {.config = checkpoint.config,
+                     .type = std::string(DTypeName(checkpoint.config.dtype))};
+  if (checkpoint.has_tokenizer()) {
+    model.tokenizer_vocab_size = Tokenizer::FromFile(checkpoint.tokenizer_path()).vocab_size();
+  }
   for (const TensorSpec& spec : ListTensors(checkpoint.config)) {
     const TensorView& tensor = checkpoint.Get(spec);
-    bytes[PartOf(spec.role)] += tensor.bytes.size();
-    tensors.push_back({{"name", spec.name},
-                       {"dtype", DTypeName(tensor.dtype)},
+    model.tensors.push_back({spec.name, std::string(DTypeName(tensor.dtype)), tensor.shape,
+                             tensor.bytes.size(), PartOf(spec.role)});
+  }
+  return model;
+}
+
+Inspected InspectPacked(const std::string& path) {
+  const PackedModelFile packed = PackedModelFile::Open(path);
+  const PackedHeader& header = packed.model.header;
+  Inspected model = {
+      .config = header.config, .type = header.type, .thresholds = header.thresholds.size()};
+  if (!header.tokenizer.empty()) {
+    model.tokenizer_vocab_size = Tokenizer::FromJson(header.tokenizer, path).vocab_size();
+  }
+  for (const PackedTensor& tensor : packed.model.tensors) {
+    model.tensors.push_back({tensor.name, tensor.format, tensor.shape,
+                             packed.file.content.Find(tensor.name)->bytes.size(),
+                             PartOf(tensor.spec.role)});
+  }
+  return model;
+}
+
+// Everything shown, in the order shown; both outputs print it.
+OrderedJson Describe(const std::string& path, bool list_tensors) {
+  const Inspected model = IsGguf(path) ? InspectPacked(path) : InspectDirectory(path);
+  std::array<uint64_t, kParts.size()> bytes{};
+  std::array<std::set<std::string>, kParts.size()> types;
+  OrderedJson tensors = OrderedJson::array();
+  for (const StoredTensor& tensor : model.tensors) {
+    bytes[tensor.part] += tensor.bytes;
+    types[tensor.part].insert(tensor.type);
+    tensors.push_back({{"name", tensor.name},
+                       {"dtype", tensor.type},
                        {"shape", tensor.shape},
-                       {"bytes", tensor.bytes.size()}});
+                       {"bytes", tensor.bytes}});
   }
   OrderedJson shown;
-  shown["model"] = checkpoint.directory.string();
-  shown["parameters"] = CountParameters(checkpoint.config);
-  shown["dtype"] = DTypeName(checkpoint.config.dtype);
-  shown["activation"] = ToString(checkpoint.config.activation);
-  shown["sparse"] = checkpoint.config.activation.sparse();
+  shown["model"] = path;
+  shown["parameters"] = CountParameters(model.config);
+  shown["dtype"] = model.type;
+  shown["activation"] = ToString(model.config.activation);
+  shown["sparse"] = model.config.activation.sparse();
   shown["tokenizer_vocab_size"] = nullptr;
-  if (checkpoint.has_tokenizer()) {
-    shown["tokenizer_vocab_size"] = Tokenizer::FromFile(checkpoint.tokenizer_path()).vocab_size();
-  }
+  if (model.tokenizer_vocab_size) shown["tokenizer_vocab_size"] = *model.tokenizer_vocab_size;
+  if (model.thresholds > 0) shown["thresholds"] = model.thresholds;
   for (size_t part = 0; part < kParts.size(); ++part) {
-    shown["bytes"][std::string(kParts[part])] = bytes[part];
+    const std::string name(kParts[part]);
+    shown["bytes"][name] = bytes[part];
+    shown["types"][name] = types[part];
   }
-  shown["config"] = std::move(config);
+  // The config as it would be written: every value that counts, defaults filled in.
+  shown["config"] = OrderedJson::parse(ModelConfigToJson(model.config));
   if (list_tensors) shown["tensors"] = std::move(tensors);
   return shown;
 }
@@ -118,6 +173,9 @@ void PrintTable(const OrderedJson& shown) {
                                                         : " (every neuron is computed)"));
   const OrderedJson& vocab = shown["tokenizer_vocab_size"];
   row("tokenizer", vocab.is_null() ? "none" : vocab.dump() + " ids");
+  if (shown.contains("thresholds")) {
+    row("thresholds", "a neuron fires above its layer's, not above 0");
+  }
   for (const auto& [key, value] : shown["config"].items()) {
     // null says that nothing is set; the keys left out say again what stands above or elsewhere.
     const bool elsewhere = std::ranges::find(kShownElsewhere, key) != kShownElsewhere.end();
@@ -125,20 +183,22 @@ void PrintTable(const OrderedJson& shown) {
   }
   uint64_t total = 0;
   for (const auto& [part, bytes] : shown["bytes"].items()) {
-    row("bytes in " + part, Bytes(bytes));
+    std::string types;
+    for (const OrderedJson& type : shown["types"][part]) types += "  " + text(type);
+    row("bytes in " + part, Bytes(bytes) + types);
     total += bytes.get<uint64_t>();
   }
   row("bytes in all", Bytes(total));
   if (!shown.contains("tensors")) return;
-  fmt::print("\n{:<56} {:<5} {}\n", "tensor", "dtype", "shape");
+  fmt::print("\n{:<56} {:<12} {}\n", "tensor", "dtype", "shape");
   for (const OrderedJson& tensor : shown["tensors"]) {
-    fmt::print("{:<56} {:<5} {}\n", text(tensor["name"]), text(tensor["dtype"]),
+    fmt::print("{:<56} {:<12} {}\n", text(tensor["name"]), text(tensor["dtype"]),
                text(tensor["shape"]));
   }
 }
 
 void Inspect(const InspectOptions& options) {
-  const OrderedJson shown = Describe(OpenCheckpoint(options.model), options.tensors);
+  const OrderedJson shown = Describe(options.model, options.tensors);
   if (options.json) {
     fmt::print("{}\n", shown.dump(2, ' ', false, OrderedJson::error_handler_t::replace));
   } else {
@@ -150,9 +210,8 @@ void Inspect(const InspectOptions& options) {
 
 void AddInspectCommand(CLI::App& app, Run& run) {
   auto options = std::make_shared<InspectOptions>();
-  CLI::App* sub = app.add_subcommand("inspect", "Show what a model directory holds");
-  sub->add_option("MODEL", options->model, "model directory (config.json, model.safetensors)")
-      ->required();
+  CLI::App* sub = app.add_subcommand("inspect", "Show what a model holds");
+  sub->add_option("MODEL", options->model, "model directory or packed .gguf")->required();
   sub->add_flag("--tensors", options->tensors, "list the tensors too");
   sub->add_flag("--json", options->json, "print JSON");
   sub->footer("Example:\n  stocha inspect models/demo --tensors");

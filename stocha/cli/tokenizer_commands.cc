@@ -11,6 +11,7 @@
 
 #include "stocha/base/error.h"
 #include "stocha/cli/command.h"
+#include "stocha/cli/model_source.h"
 #include "stocha/model/json.h"
 #include "stocha/model/tokenizer.h"
 
@@ -41,14 +42,19 @@ std::string ReadStandardInput() {
   return text;
 }
 
+// Of a file of its own too.
+Tokenizer OpenTokenizer(const std::string& path) {
+  return IsGguf(path) ? LoadTokenizer(path) : Tokenizer::FromFile(path);
+}
+
 void Encode(const EncodeOptions& options) {
-  const Tokenizer tokenizer = Tokenizer::FromFile(options.tokenizer);
+  const Tokenizer tokenizer = OpenTokenizer(options.tokenizer);
   const std::vector<int32_t> ids = tokenizer.Encode(ReadStandardInput(), !options.no_special);
   fmt::print("[{}]\n", fmt::join(ids, ", "));
 }
 
 void Decode(const DecodeOptions& options) {
-  const Tokenizer tokenizer = Tokenizer::FromFile(options.tokenizer);
+  const Tokenizer tokenizer = OpenTokenizer(options.tokenizer);
   const Json list = ParseJson(ReadStandardInput(), kStandardInput);
   const auto fail = [](const Json& got) {
     throw Error({.where = kStandardInput,
@@ -72,7 +78,7 @@ void Decode(const DecodeOptions& options) {
 void AddEncodeCommand(CLI::App& app, Run& run) {
   auto options = std::make_shared<EncodeOptions>();
   CLI::App* sub = app.add_subcommand("encode", "Turn text into token ids");
-  sub->add_option("TOKENIZER", options->tokenizer, "tokenizer.json, or a model directory")
+  sub->add_option("TOKENIZER", options->tokenizer, "tokenizer.json, model directory or .gguf")
       ->required();
   sub->add_flag("--no-special", options->no_special,
                 "leave out what the tokenizer puts around a text, such as <|begin_of_text|>");
@@ -85,7 +91,7 @@ void AddEncodeCommand(CLI::App& app, Run& run) {
 void AddDecodeCommand(CLI::App& app, Run& run) {
   auto options = std::make_shared<DecodeOptions>();
   CLI::App* sub = app.add_subcommand("decode", "Turn token ids into text");
-  sub->add_option("TOKENIZER", options->tokenizer, "tokenizer.json, or a model directory")
+  sub->add_option("TOKENIZER", options->tokenizer, "tokenizer.json, model directory or .gguf")
       ->required();
   sub->add_flag("--skip-special", options->skip_special, "leave special tokens out of the text");
   sub->footer(

@@ -84,6 +84,7 @@ class Writer {
   std::map<std::string, GgufValue, std::less<>> Metadata() const {
     PackedHeader header = source_.header;
     header.type = QuantizeTypeName(type_);
+    header.config.dtype = type_ == QuantizeType::kBF16 ? DType::kBF16 : DType::kF32;
     return PackedMetadata(header, tensors_);
   }
 

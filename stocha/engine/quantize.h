@@ -17,7 +17,7 @@ namespace stocha {
 
 // Where weights come from; a model directory, a GGUF, another packed file.
 struct QuantizeSource {
-  PackedHeader header;  // type is set by Quantize
+  PackedHeader header;  // type and config.dtype are set by Quantize
   // Rows first .. first + count - 1 of a tensor of ListTensors as floats, [count, columns].
   std::function<std::vector<float>(const TensorSpec& spec, int64_t first, int64_t count)> read;
 };
