@@ -26,3 +26,12 @@ def stocha(build_dir) -> pathlib.Path:
     program = build_dir / "stocha"
     assert program.is_file(), f"no {program}: build it first (scripts/setup), or set STOCHA_BUILD_DIR"
     return program
+
+
+@pytest.fixture(scope="session")
+def smollm2(repo) -> pathlib.Path:
+    """SmolLM2-135M-Instruct as scripts/get-smollm2 leaves it: a model directory, and its GGUF in it."""
+    folder = repo / os.environ.get("STOCHA_SMOLLM2", "build/models/SmolLM2-135M-Instruct")
+    if not (folder / "config.json").is_file():
+        pytest.skip(f"no {folder}: run scripts/get-smollm2 {folder} (needs the network)")
+    return folder

@@ -8,6 +8,7 @@ import random
 import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
+from mixed_text import mixed_text
 from tokenizer_files import (
     assert_same_ids,
     compare_mixed_text,
@@ -28,6 +29,8 @@ def load_real(path) -> Tokenizer:
 @pytest.fixture(params=REAL_TOKENIZERS)
 def real_tokenizer(request, repo):
     """The tokenizer.json of a real model."""
+    if request.param == "smollm2":
+        return request.getfixturevalue("smollm2") / "tokenizer.json"
     folder = os.environ.get("STOCHA_TOKENIZERS", repo / "build/tokenizers")
     path = repo / folder / request.param / "tokenizer.json"
     if not path.is_file():
