@@ -17,6 +17,7 @@ void AddGenerateCommand(CLI::App& app, Run& run);
 void AddEvalCommand(CLI::App& app, Run& run);
 void AddInspectCommand(CLI::App& app, Run& run);
 void AddReportCommand(CLI::App& app, Run& run);
+void AddBenchCommand(CLI::App& app, Run& run);
 void AddQuantizeCommand(CLI::App& app, Run& run);
 void AddConvertCommand(CLI::App& app, Run& run);
 void AddEncodeCommand(CLI::App& app, Run& run);

@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   stocha::AddEvalCommand(app, run);
   stocha::AddInspectCommand(app, run);
   stocha::AddReportCommand(app, run);
+  stocha::AddBenchCommand(app, run);
   stocha::AddQuantizeCommand(app, run);
   stocha::AddConvertCommand(app, run);
   stocha::AddEncodeCommand(app, run);
