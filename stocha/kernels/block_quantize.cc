@@ -11,6 +11,13 @@ namespace {
 
 constexpr int kValues = 32;
 
+// The nearest integer from low to high, ties to even: what nearbyint and a clamp give, in a form
+// that compilers turn into vectors. |low| and |high| are below 2^21.
+float RoundWithin(float x, float low, float high) {
+  constexpr float kShift = 12582912;  // 1.5 * 2^23: a float this large has no fraction
+  return (std::min(std::max(x, low), high) + kShift) - kShift;
+}
+
 // The least squares scale and offset of one block, w = scale q - min, min >= 0: q is rounded with a
 // few trial scales, and the best fit kept.
 struct AffineFit {
@@ -32,7 +39,7 @@ AffineFit FitBlock(const float* values) {
     float sum_w = 0;
     float sum_qw = 0;
     for (int i = 0; i < kValues; ++i) {
-      const float q = std::clamp(std::nearbyint((values[i] - low) * inverse), 0.0F, 15.0F);
+      const float q = RoundWithin((values[i] - low) * inverse, 0, 15);
       sum_q += q;
       sum_qq += q * q;
       sum_w += values[i];
@@ -46,7 +53,7 @@ AffineFit FitBlock(const float* values) {
     if (fit.scale <= 0) continue;
     float error = 0;
     for (int i = 0; i < kValues; ++i) {
-      const float q = std::clamp(std::nearbyint((values[i] + fit.min) / fit.scale), 0.0F, 15.0F);
+      const float q = RoundWithin((values[i] + fit.min) / fit.scale, 0, 15);
       const float difference = fit.scale * q - fit.min - values[i];
       error += difference * difference;
     }
@@ -56,6 +63,19 @@ AffineFit FitBlock(const float* values) {
     }
   }
   return best;
+}
+
+// The nearest q for w = d (q - 8), and the squared error.
+float RoundQ4(const float* values, float d, uint8_t* q) {
+  const float inverse = d == 0 ? 0 : 1 / d;
+  float error = 0;
+  for (int i = 0; i < kValues; ++i) {
+    const float rounded = RoundWithin(values[i] * inverse, -8, 7);
+    q[i] = static_cast<uint8_t>(rounded + 8);
+    const float difference = d * rounded - values[i];
+    error += difference * difference;
+  }
+  return error;
 }
 
 }  // namespace
@@ -72,12 +92,33 @@ uint16_t QuantizeBlockQ8(const float* values, int8_t* q) {
 uint16_t QuantizeBlockQ4(const float* values, uint8_t* q) {
   const float* extreme = std::max_element(
       values, values + kValues, [](float a, float b) { return std::abs(a) < std::abs(b); });
-  const float d = *extreme / -8;
-  const float inverse = d == 0 ? 0 : 1 / d;
-  for (int i = 0; i < kValues; ++i) {
-    q[i] = static_cast<uint8_t>(std::clamp(values[i] * inverse + 8.5F, 0.0F, 15.0F));
+  // As ggml has it: the extreme becomes -8.
+  uint16_t best = F32ToF16(*extreme / -8);
+  float best_error = RoundQ4(values, F16ToF32(best), q);
+  // Others become a value near either end of the range, then the least squares scale of what they
+  // round to.
+  for (int trial = 0; trial < 32; ++trial) {
+    const float end = trial < 20 ? -9.0F + 0.125F * static_cast<float>(trial)
+                                 : 6.25F + 0.125F * static_cast<float>(trial - 20);
+    const float inverse = *extreme == 0 ? 0 : end / *extreme;
+    float sum_qq = 0;
+    float sum_qw = 0;
+    for (int i = 0; i < kValues; ++i) {
+      const float rounded = RoundWithin(values[i] * inverse, -8, 7);
+      sum_qq += rounded * rounded;
+      sum_qw += rounded * values[i];
+    }
+    if (sum_qq == 0) continue;
+    const uint16_t d = F32ToF16(sum_qw / sum_qq);
+    uint8_t candidate[kValues];
+    const float error = RoundQ4(values, F16ToF32(d), candidate);
+    if (error < best_error) {
+      best_error = error;
+      best = d;
+      std::copy_n(candidate, kValues, q);
+    }
   }
-  return F32ToF16(d);
+  return best;
 }
 
 void QuantizeSuperBlockQ4K(const float* values, SuperBlockQ4K* block) {
