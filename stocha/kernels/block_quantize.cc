@@ -108,7 +108,7 @@ uint16_t QuantizeBlockQ4(const float* values, uint8_t* q) {
       sum_qq += rounded * rounded;
       sum_qw += rounded * values[i];
     }
-    if (sum_qq == 0) continue;
+    if (!(sum_qq > 0)) continue;
     const uint16_t d = F32ToF16(sum_qw / sum_qq);
     uint8_t candidate[kValues];
     const float error = RoundQ4(values, F16ToF32(d), candidate);
