@@ -106,12 +106,9 @@ void CheckGgufTensors(const GgufContent& content, const ModelConfig& config,
   }
 }
 
-GgufModel GgufModel::Open(const std::filesystem::path& path) {
-  GgufModel model;
-  model.file_ = GgufFile::Open(path);
-  model.config_ = GgufModelConfig(model.file_.content, path.string());
-  CheckGgufTensors(model.file_.content, model.config_, path.string());
-  return model;
+GgufModel::GgufModel(GgufFile file)
+    : file_(std::move(file)), config_(GgufModelConfig(file_.content, file_.path.string())) {
+  CheckGgufTensors(file_.content, config_, file_.path.string());
 }
 
 const GgufTensor& GgufModel::Stored(const TensorSpec& spec) const {

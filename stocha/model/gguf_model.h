@@ -26,7 +26,10 @@ void CheckGgufTensors(const GgufContent& content, const ModelConfig& config,
 class GgufModel {
  public:
   // Throws Error on a broken file and on a model that is not computed here.
-  static GgufModel Open(const std::filesystem::path& path);
+  static GgufModel Open(const std::filesystem::path& path) {
+    return GgufModel(GgufFile::Open(path));
+  }
+  explicit GgufModel(GgufFile file);
 
   const ModelConfig& config() const { return config_; }
   const GgufFile& file() const { return file_; }
