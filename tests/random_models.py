@@ -40,13 +40,13 @@ class Saved:
     tokenizer: tokenizers.Tokenizer | None = None
 
 
-def save_random_model(config, dtype, folder):
+def save_random_model(config, dtype, folder, deviation=0.3):
     """Weights large enough that every part of the model shows in the logits."""
     torch.manual_seed(1)
     model = transformers.AutoModelForCausalLM.from_config(config).eval()
     for name, weight in model.named_parameters():
         is_norm = "norm" in name
-        torch.nn.init.normal_(weight, 1.0 if is_norm else 0.0, 0.1 if is_norm else 0.3)
+        torch.nn.init.normal_(weight, 1.0 if is_norm else 0.0, 0.1 if is_norm else deviation)
     model.to(dtype).save_pretrained(folder)
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     return Saved(folder, model.eval())
@@ -57,7 +57,7 @@ def reference_logits(model, ids):
         return model(torch.tensor([ids])).logits[0]
 
 
-def save_talking_model(folder):
+def save_talking_model(folder, dtype=torch.float32, deviation=0.3, **sizes):
     """A random model with a tokenizer, and a context of 400 tokens."""
     tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -70,7 +70,7 @@ def save_talking_model(folder):
     tokenizer.train_from_iterator([TEXT], trainer)
     tokenizer.save(str(folder / "tokenizer.json"))
     size = dict(vocab_size=tokenizer.get_vocab_size(), max_position_embeddings=400, eos_token_id=0)
-    changes = dict(hidden_act="relu", head_dim=8, **size)
-    saved = save_random_model(config("llama", **changes), torch.float32, folder)
+    changes = dict(hidden_act="relu", head_dim=8, **size) | sizes
+    saved = save_random_model(config("llama", **changes), dtype, folder, deviation)
     saved.tokenizer = tokenizer
     return saved

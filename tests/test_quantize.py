@@ -1,0 +1,319 @@
+"""Packed models: values against the gguf package, commands that read them, memory, bad files."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+import gguf
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+import transformers
+from gguf import GGMLQuantizationType as GgmlType
+
+from harness import assert_one_line_error, run, run_ok
+from random_models import TEXT, save_talking_model
+
+TYPES = ["f32", "bf16", "q8_0", "q4_0", "q4_k", "mixed"]
+DOWN = "model.layers.1.mlp.down_proj.weight"
+UP = "model.layers.1.mlp.up_proj.weight"
+GATE = "model.layers.1.mlp.gate_proj.weight"
+QUERY = "model.layers.1.self_attn.q_proj.weight"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """Rows of 256 values, so that every type fits, of weights as small as they are in real models of
+    this size: larger ones make chaos of the last bit."""
+    size = dict(hidden_size=256, intermediate_size=320, num_attention_heads=8, head_dim=32)
+    return save_talking_model(tmp_path_factory.mktemp("model"), deviation=0.1, **size)
+
+
+@pytest.fixture(scope="module")
+def packed(stocha, model):
+    """The packed file of a type, made once."""
+    made = {}
+
+    def get(kind) -> pathlib.Path:
+        if kind not in made:
+            made[kind] = model.folder.parent / f"{model.folder.name}-{kind}.gguf"
+            run_ok(stocha, "quantize", model.folder, made[kind], "--type", kind)
+        return made[kind]
+
+    return get
+
+
+@pytest.fixture(scope="module")
+def unpacked(stocha, packed):
+    """What `stocha convert` makes of a packed file: its values in F32."""
+    made = {}
+
+    def get(kind) -> dict[str, np.ndarray]:
+        if kind not in made:
+            folder = packed(kind).with_suffix(".dir")
+            run_ok(stocha, "convert", packed(kind), folder, "--dtype", "f32")
+            tensors = safetensors.torch.load_file(folder / "model.safetensors")
+            made[kind] = {name: tensor.numpy() for name, tensor in tensors.items()}
+        return made[kind]
+
+    return get
+
+
+def rows_of(tensors, name):
+    """The matrix as its rows are stored: down is transposed."""
+    return tensors[name].T.copy() if name == DOWN else tensors[name]
+
+
+def quantized(weights, kind):
+    return gguf.quants.dequantize(gguf.quants.quantize(weights, kind), kind)
+
+
+@pytest.mark.parametrize("name", [QUERY, GATE, UP, DOWN, "lm_head.weight"])
+def test_q8_0_is_the_reference_quantiser(model, unpacked, name):
+    weights = {key: value.numpy() for key, value in model.model.state_dict().items()}
+    expected = quantized(rows_of(weights, name), GgmlType.Q8_0)
+    np.testing.assert_array_equal(rows_of(unpacked("q8_0"), name), expected)
+
+
+def test_q4_0_is_never_further_off_than_the_reference_quantiser(model, unpacked):
+    weights = {key: value.numpy() for key, value in model.model.state_dict().items()}
+    for name in (QUERY, GATE, UP, DOWN):
+        rows = rows_of(weights, name)
+        error, reference = (
+            np.square(values - rows).reshape(-1, 32).sum(1)
+            for values in (rows_of(unpacked("q4_0"), name), quantized(rows, GgmlType.Q4_0))
+        )
+        assert (error <= reference * (1 + 1e-5)).all()
+
+
+def nibbles(plane):
+    """The 4-bit values of [rows, bytes], in ggml's order: low halves of a block, then high ones."""
+    blocks = plane.reshape(len(plane), -1, 16)
+    return np.concatenate([blocks & 15, blocks >> 4], axis=2)  # [rows, blocks, 32]
+
+
+def dot_bytes(values):
+    """The bytes of q8_0 rows for `dot` in the order of the values, [rows, blocks, 32]."""
+    rows, cols = values.shape
+    blocks = np.empty((rows, cols // 32, 32), np.uint8)
+    for first in range(0, cols // 32, 4):
+        count = min(4, cols // 32 - first)
+        chunk = values[:, first * 32 :][:, : count * 32].reshape(rows, 2, count, 16)
+        blocks[:, first : first + count] = chunk.transpose(0, 2, 1, 3).reshape(rows, count, 32)
+    return blocks
+
+
+def ggml_rows(rows, cols, kind):
+    """Rows of a packed file as ggml's blocks."""
+    count = cols // 32
+    if kind == "q4_k":
+        return q4_k_rows(rows, cols)
+    size = {"q8_0": cols, "q4_0": cols // 2}[kind]
+    d = rows[:, size:].reshape(len(rows), count, 2)
+    if kind == "q8_0":
+        return np.concatenate([d, dot_bytes(rows[:, :size]) ^ 128], axis=2).reshape(len(rows), -1)
+    packed = rows[:, :size].reshape(len(rows), count, 16)
+    return np.concatenate([d, packed], axis=2).reshape(len(rows), -1)
+
+
+def q4_k_rows(rows, cols):
+    count, supers = cols // 32, cols // 256
+    q, scale, low, d, e = np.split(
+        rows, np.cumsum([cols // 2, count, count, 2 * supers]), axis=1
+    )
+    scale, low = (part.reshape(-1, supers, 8) for part in (scale, low))
+    d, e = (part.reshape(-1, supers, 2) for part in (d, e))
+    pairs = nibbles(q).reshape(-1, supers, 4, 2, 32)
+    q = (pairs[:, :, :, 0] | pairs[:, :, :, 1] << 4).reshape(-1, supers, 128)
+    first = scale[..., :4] | scale[..., 4:] >> 4 << 6
+    second = low[..., :4] | low[..., 4:] >> 4 << 6
+    third = scale[..., 4:] & 15 | (low[..., 4:] & 15) << 4
+    blocks = np.concatenate([d, e, first, second, third, q], axis=2)
+    return blocks.reshape(len(rows), -1)
+
+
+@pytest.mark.parametrize("kind", ["q8_0", "q4_0", "q4_k"])
+def test_rows_are_ggmls_values(packed, unpacked, kind):
+    """The bytes of the file, moved to ggml's places, say what convert says."""
+    reader = gguf.GGUFReader(packed(kind))
+    stored = {tensor.name: np.asarray(tensor.data).view(np.uint8) for tensor in reader.tensors}
+    ggml = GgmlType[kind.upper()]
+    neurons = stored["model.layers.1.mlp.neurons"]
+    cases = {QUERY: stored[QUERY], UP: neurons[:, : neurons.shape[1] // 2]}
+    if kind != "q8_0":
+        cases |= {GATE: stored[GATE], DOWN: neurons[:, neurons.shape[1] // 2 :]}
+    for name, rows in cases.items():
+        expected = gguf.quants.dequantize(ggml_rows(rows, 256, kind), ggml)
+        np.testing.assert_array_equal(rows_of(unpacked(kind), name), expected)
+
+
+def test_q8_0_planes_are_the_two_halves(packed, unpacked):
+    reader = gguf.GGUFReader(packed("q8_0"))
+    stored = {tensor.name: np.asarray(tensor.data).view(np.uint8) for tensor in reader.tensors}
+    high, low = stored[GATE + ".high"], stored[GATE + ".low"]
+    q = nibbles(high[:, :128]).astype(np.int16) * 16 + nibbles(low) - 128
+    d = high[:, 128:].copy().view(np.float16).astype(np.float32)
+    expected = (d[:, :, None] * q.astype(np.float32)).reshape(len(high), -1)
+    np.testing.assert_array_equal(unpacked("q8_0")[GATE], expected)
+
+
+def logits_of(stocha, model, output, ids="5,6,7,8,9,10,11"):
+    run_ok(stocha, "logits", model, "--ids", ids, "--output", output)
+    return safetensors.torch.load_file(output)["logits"]
+
+
+def test_f32_gives_the_same_bits(stocha, model, packed, tmp_path):
+    expected = logits_of(stocha, model.folder, tmp_path / "a")
+    assert torch.equal(logits_of(stocha, packed("f32"), tmp_path / "b"), expected)
+
+
+def in_8_bits(module, inputs):
+    """The input of a matrix as packed rows are multiplied with: 32 values have a scale."""
+    blocks = inputs[0].unflatten(-1, (-1, 32))
+    scale = blocks.abs().amax(-1, keepdim=True) / 127
+    return (torch.round(blocks / scale) * scale).flatten(-2)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_transformers_agrees_on_the_converted_model(stocha, packed, unpacked, kind, tmp_path):
+    unpacked(kind)
+    folder = packed(kind).with_suffix(".dir")
+    reference = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    for name, module in reference.named_modules():
+        is_packed = isinstance(module, torch.nn.Linear) and kind not in ("f32", "bf16")
+        if is_packed and not name.endswith("down_proj"):  # down adds up rows, in floats
+            module.register_forward_pre_hook(in_8_bits)
+    errors = []
+    for ids in [[5], [6], [7], [8], [9], [10], [11, 12, 13, 14]]:
+        with torch.no_grad():
+            expected = reference(torch.tensor([ids])).logits[0]
+        got = logits_of(stocha, packed(kind), tmp_path / "logits", ",".join(map(str, ids)))
+        errors.append(float((got - expected).norm() / expected.norm()))
+    # Now and then a value lies so near the middle of two integers that the last bit decides between
+    # them, and this grows to the size of the rounding itself.
+    assert sorted(errors)[3] < 1e-4 and max(errors) < 0.03, errors
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_commands_take_a_packed_model(stocha, model, packed, tmp_path, kind):
+    file = packed(kind)
+    text = tmp_path / "text.txt"
+    text.write_text(TEXT)
+    dense, exact = (
+        run_ok(stocha, "generate", file, "--prompt", "In the", "--max-tokens", 20, "--ffn", ffn)
+        for ffn in ("dense", "exact")
+    )
+    assert dense == exact and len(dense) > 1
+    shown = json.loads(run_ok(stocha, "eval", file, "--perplexity", text, "--json"))
+    plain = json.loads(run_ok(stocha, "eval", model.folder, "--perplexity", text, "--json"))
+    assert shown["perplexity"] == pytest.approx(plain["perplexity"], rel=0.5)
+    ids = json.loads(run_ok(stocha, "encode", file, input=TEXT))
+    assert ids == model.tokenizer.encode(TEXT).ids
+    assert run_ok(stocha, "decode", file, input=json.dumps(ids)) == TEXT
+    shown = json.loads(run_ok(stocha, "inspect", file, "--json", "--tensors"))
+    assert shown["dtype"] == kind and shown["tokenizer_vocab_size"] == 300
+    assert "model.layers.2.mlp.neurons" in [tensor["name"] for tensor in shown["tensors"]]
+
+
+def test_summary_says_types_and_errors(stocha, model, tmp_path):
+    out = tmp_path / "a.gguf"
+    summary = json.loads(
+        run_ok(stocha, "quantize", model.folder, out, "--type", "mixed", "--json")
+    )
+    parts = {part["part"]: part for part in summary["parts"]}
+    assert summary["bytes"] == out.stat().st_size
+    assert parts["gate"]["type"].startswith("q4") and parts["up"]["type"] == "q8_0"
+    assert 0 < parts["up"]["relative_error"] < 0.01 < parts["gate"]["relative_error"] < 0.15
+    assert "relative error" in run_ok(stocha, "quantize", model.folder, out, "--type", "q8_0")
+
+
+def test_rows_that_do_not_fit_fall_back(stocha, tmp_path):
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    save_talking_model(folder)  # rows of 54 values
+    out = tmp_path / "odd.gguf"
+    assert "no whole blocks of q4_k" in run_ok(stocha, "quantize", folder, out, "--type", "q4_k")
+    assert "bf16" in run_ok(stocha, "inspect", out)
+    run_ok(stocha, "generate", out, "--prompt", "In", "--max-tokens", 3)
+
+
+def test_a_packed_model_is_quantised_again(stocha, model, packed, tmp_path):
+    out = tmp_path / "again.gguf"
+    run_ok(stocha, "quantize", packed("f32"), out, "--type", "q8_0")
+    assert out.read_bytes() == packed("q8_0").read_bytes()
+
+
+def peak_memory(stocha, file) -> int:
+    """The largest resident size of a run, mapped pages too, in bytes."""
+    process = subprocess.Popen(
+        [stocha, "generate", file, "--prompt", "In the", "--max-tokens", "4", "--threads", "1"],
+        stdout=subprocess.DEVNULL,
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0
+    return usage.ru_maxrss * 1024
+
+
+def test_memory_is_the_file_and_the_cache(stocha, packed, tmp_path):
+    folder = tmp_path / "large"
+    folder.mkdir()
+    size = dict(hidden_size=1024, intermediate_size=4096, num_hidden_layers=7, head_dim=64)
+    save_talking_model(folder, dtype=torch.bfloat16, num_attention_heads=16, **size)
+    file = tmp_path / "large.gguf"
+    run_ok(stocha, "quantize", folder, file, "--type", "bf16")
+    small = packed("bf16")
+    cache = 7 * 2 * 2 * 64 * 4 * 400  # layers, keys and values of 2 heads, the whole context
+    grown = peak_memory(stocha, file) - (peak_memory(stocha, small) - small.stat().st_size)
+    assert file.stat().st_size > 190e6
+    assert grown <= 1.05 * file.stat().st_size + cache
+
+
+def test_refusals(stocha, model, packed, tmp_path):
+    out = tmp_path / "out.gguf"
+    assert_one_line_error(
+        run(stocha, "quantize", model.folder, out, "--type", "q5_1"), "q5_1", "mixed", code=2
+    )
+    assert_one_line_error(run(stocha, "quantize", tmp_path / "none", out, "--type", "q8_0"), "none")
+    file = tmp_path / "in.gguf"
+    file.write_bytes(packed("f32").read_bytes())
+    assert_one_line_error(
+        run(stocha, "quantize", file, file, "--type", "q8_0"), "in.gguf", "would replace"
+    )
+    weights = model.folder / "model.safetensors"
+    assert_one_line_error(
+        run(stocha, "quantize", model.folder, weights, "--type", "q8_0"), "would replace"
+    )
+    assert not out.exists()
+
+
+def test_bad_files(stocha, packed, tmp_path):
+    good = packed("q8_0").read_bytes()
+    bad = tmp_path / "bad.gguf"
+
+    def error_of(content):
+        bad.write_bytes(content)
+        return run(stocha, "generate", bad, "--prompt", "In")
+
+    assert_one_line_error(error_of(good[:-5000]), "bad.gguf")
+    assert_one_line_error(error_of(b"not a GGUF at all"), "bad.gguf")
+    key = b"stocha.version" + (4).to_bytes(4, "little")
+    at = good.index(key) + len(key)
+    newer = good[:at] + (7).to_bytes(4, "little") + good[at + 4 :]
+    assert_one_line_error(error_of(newer), "bad.gguf", "made by a newer stocha", "7")
+    renamed = good.replace(b"neurons:q8_0", b"neurons:q4_0", 1)
+    assert_one_line_error(error_of(renamed), "mlp.neurons")
+
+
+def test_another_gguf_says_what_to_do(stocha, tmp_path):
+    file = tmp_path / "llama.gguf"
+    writer = gguf.GGUFWriter(file, "llama")
+    writer.add_tensor("token_embd.weight", np.zeros((4, 32), np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    assert_one_line_error(
+        run(stocha, "generate", file, "--prompt", "In"), "llama", f"stocha quantize {file} OUT.gguf"
+    )
