@@ -94,6 +94,15 @@ def test_stocha_is_called_by_its_contract(run_compare):
     assert run_compare.calls() == [f"bench {model} {tokens} {modes} --json"] * 2
 
 
+def test_modes_that_a_row_does_not_have_may_be_null(run_compare):
+    speeds = {"dense": 100.0, "exact": 150.0, "screened": None}
+    text, report = run_compare(
+        ANSWER | {"prefill_tokens_per_s": speeds}, arguments=["--rows", "prefill-q8_0"]
+    )
+    assert list(report["rows"][0]["modes"]) == ["dense", "exact"]
+    assert "share of the roof" not in text  # a prefill is no reading of bytes
+
+
 @pytest.mark.parametrize(
     "system_info", ["CPU : AVX512 = 1 | AVX512_VNNI = 0", "CPU : AVX512 = 1", "", "CPU : AVX2 = 1"]
 )

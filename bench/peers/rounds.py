@@ -81,9 +81,9 @@ def measure_row(row: Row, options: Options, log: Log) -> list[dict]:
                 if not options.rival_only:
                     stocha = stocha_bench.bench(options.program, row, options.sparsity)
                 log.add(row, answer, stocha)
-                ours = {mode: round(speed, 2) for mode, speed in stocha.get(row.key, {}).items()}
-                progress = f"{row.name} {number}/{options.rounds}: {rival.name} {speed:.2f}"
-                print(f"{progress}, stocha {ours or 'not run'}", file=sys.stderr, flush=True)
+                ours = [f"{mode} {stocha[row.key][mode]:.2f}" for mode in row.modes if stocha]
+                progress = [f"{row.name} {number}/{options.rounds}: {rival.name} {speed:.2f}", *ours]
+                print(*progress, sep=", ", file=sys.stderr, flush=True)
     finally:
         rival.close()
     return log.rounds_of(row)[: options.rounds]
