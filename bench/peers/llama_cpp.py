@@ -91,10 +91,10 @@ def bench_batch(model, row: Row, setting: Setting, tokens: int, repetitions: int
     arguments += ["-npp", row.prompt_tokens, "-ntg", tokens, "-npl", batches]
     arguments += ["-fa", "on" if setting.flash_attention else "off"]
     arguments += ["--repack" if setting.repack else "--no-repack", "--output-format", "jsonl"]
-    lines = run_tool("llama-batched-bench", arguments, setting.openmp).splitlines()
-    answers = [json.loads(line) for line in lines if line.startswith("{")]
+    output = run_tool("llama-batched-bench", arguments, setting.openmp)
+    answers = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     if len(answers) != repetitions:
-        sys.exit("compare: error: llama-batched-bench gave no figure; is its context too small?")
+        sys.exit(f"compare: error: llama-batched-bench {setting}: no figure in {output!r}")
     return max(answer["speed_tg"] for answer in answers)
 
 
