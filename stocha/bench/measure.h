@@ -21,7 +21,7 @@ struct MeasureOptions {
   int64_t gen_tokens = 128;
   int64_t batch = 1;  // sequences that are decoded together, 1 .. kPassTokens
   int rounds = 3;
-  double walk_seconds = 1;  // of the FFN-only walk, at least
+  double walk_seconds = 0.25;  // of the FFN-only walk, at least
 };
 
 // The tokens that one run takes: those of each sequence follow each other.
