@@ -41,3 +41,22 @@ def test_its_chat_template_is_taken_along(smollm2):
     assert tokenizer.eos_token == "<|im_end|>"
     config = json.loads((smollm2 / "config.json").read_text())
     assert config["eos_token_id"] == tokenizer.eos_token_id
+
+
+def test_inspect_shows_the_gguf_and_the_model_alike(stocha, smollm2):
+    file = next(smollm2.glob("*.gguf"))
+    of_file, of_folder = (
+        json.loads(run_ok(stocha, "inspect", path, "--json", "--tensors"))
+        for path in (file, smollm2)
+    )
+    assert of_file["dtype"] == "Q4_1, Q8_0"
+    assert of_file["types"]["norms"] == ["F32"]
+    for key in ("parameters", "tokenizer_vocab_size", "activation"):
+        assert of_file[key] == of_folder[key], key
+    stored = {tensor.name: tensor for tensor in gguf.GGUFReader(file).tensors}
+    for shown in of_file["tensors"]:
+        tensor = stored.pop(shown["name"])
+        assert shown["dtype"] == tensor.tensor_type.name
+        assert shown["shape"] == tensor.shape.tolist()[::-1]
+        assert shown["bytes"] == tensor.n_bytes
+    assert not stored

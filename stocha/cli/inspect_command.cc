@@ -1,6 +1,7 @@
-// stocha inspect: what a model directory or a packed model holds, after checking that config and
-// tensors agree.
+// stocha inspect: what a model directory, a packed model or another GGUF holds, after checking that
+// config and tensors agree.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -12,6 +13,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "stocha/base/error.h"
@@ -19,6 +21,8 @@
 #include "stocha/cli/model_source.h"
 #include "stocha/engine/packed_model.h"
 #include "stocha/model/checkpoint.h"
+#include "stocha/model/gguf_model.h"
+#include "stocha/model/gguf_tokenizer.h"
 #include "stocha/model/tokenizer.h"
 
 namespace stocha {
@@ -76,7 +80,7 @@ struct StoredTensor {
   size_t part;
 };
 
-// What both kinds of model say of themselves.
+// What every kind of model says of itself.
 struct Inspected {
   ModelConfig config;
   std::string type;  // of the weights
@@ -116,9 +120,35 @@ Inspected InspectPacked(const std::string& path) {
   return model;
 }
 
+Inspected InspectGguf(const std::string& path, GgufFile file) {
+  const GgufModel gguf(std::move(file));
+  Inspected model = {.config = gguf.config()};
+  if (const auto files = ReadGgufTokenizer(gguf.file().content, path)) {
+    model.tokenizer_vocab_size = Tokenizer::FromJson(files->tokenizer_json, path).vocab_size();
+  }
+  std::set<std::string> types;  // of the matrices
+  for (const TensorSpec& spec : ListTensors(gguf.config())) {
+    const GgufTensor& tensor = gguf.Stored(spec);
+    const std::string type(GgmlTypeName(tensor.type));
+    if (spec.shape.size() > 1) types.insert(type);
+    model.tensors.push_back(
+        {tensor.name, type, tensor.shape, tensor.bytes.size(), PartOf(spec.role)});
+  }
+  model.type = fmt::format("{}", fmt::join(types, ", "));
+  return model;
+}
+
+Inspected InspectModel(const std::string& path) {
+  if (!IsGguf(path)) return InspectDirectory(path);
+  GgufFile file = GgufFile::Open(path);
+  const std::string& architecture = GgufString(file.content, "general.architecture", path);
+  return architecture == kPackedArchitecture ? InspectPacked(path)
+                                             : InspectGguf(path, std::move(file));
+}
+
 // Everything shown, in the order shown; both outputs print it.
 OrderedJson Describe(const std::string& path, bool list_tensors) {
-  const Inspected model = IsGguf(path) ? InspectPacked(path) : InspectDirectory(path);
+  const Inspected model = InspectModel(path);
   std::array<uint64_t, kParts.size()> bytes{};
   std::array<std::set<std::string>, kParts.size()> types;
   OrderedJson tensors = OrderedJson::array();
@@ -211,7 +241,7 @@ void Inspect(const InspectOptions& options) {
 void AddInspectCommand(CLI::App& app, Run& run) {
   auto options = std::make_shared<InspectOptions>();
   CLI::App* sub = app.add_subcommand("inspect", "Show what a model holds");
-  sub->add_option("MODEL", options->model, "model directory or packed .gguf")->required();
+  sub->add_option("MODEL", options->model, "model directory or .gguf")->required();
   sub->add_flag("--tensors", options->tensors, "list the tensors too");
   sub->add_flag("--json", options->json, "print JSON");
   sub->footer("Example:\n  stocha inspect models/demo --tensors");
