@@ -12,7 +12,7 @@ import pytest
 REPO = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO / "bench"))
 import compare  # noqa: E402
-from peers import gguf_model, isa, llama_cpp, rounds, shapes  # noqa: E402
+from peers import gguf_model, isa, llama_cpp, rounds, shapes, worker  # noqa: E402
 from peers.rows import ROWS  # noqa: E402
 
 FULL_INFO = "CPU : AVX2 = 1 | FMA = 1 | AVX512 = 1 | AVX512_VNNI = 1 | REPACK = 1"
@@ -184,6 +184,34 @@ print('[{"samples_ts": [1, %d, 2]}]' % (speed + ("openmp" not in os.environ.get(
     assert rival.measure() == 13
     again = llama_cpp.LlamaCpp(ROWS["decode-q8_0"], "flash attention off, repack on, OpenMP")
     assert again.measure() == 10
+
+
+def test_a_library_is_measured_in_a_process_of_its_own(tmp_path, monkeypatch):
+    """Its speed is 1000 x prompt + generated tokens; it chatters on standard output as libraries do."""
+    program = tmp_path / "worker.py"
+    program.write_text(f"""import sys
+sys.path.insert(0, {str(REPO / "bench")!r})
+from peers.worker import serve
+print("loading", *sys.argv[1:])
+serve("1.0", "eager", lambda prompt, generated: 1000 * prompt + generated)
+""")
+    monkeypatch.setitem(worker.WORKERS, "transformers", (pathlib.Path(sys.executable), program))
+    speeds = []
+    for name in ("prefill-transformers", "decode-transformers"):
+        rival = rounds.rival_of(ROWS[name], None)
+        assert (rival.name, rival.version, rival.setting) == ("transformers", "1.0", "eager")
+        speeds += [rival.measure(), rival.measure()]
+        rival.close()
+        assert rival.process.returncode == 0
+    assert speeds == [512000, 512000, 16032, 16032]
+
+
+def test_a_library_that_dies_is_one_line(tmp_path, monkeypatch):
+    program = tmp_path / "worker.py"
+    program.write_text("raise SystemExit(1)")
+    monkeypatch.setitem(worker.WORKERS, "transformers", (pathlib.Path(sys.executable), program))
+    with pytest.raises(SystemExit, match="^compare: error: the transformers process ended"):
+        rounds.rival_of(ROWS["decode-transformers"], None)
 
 
 @pytest.mark.parametrize("file_type", gguf_model.FILE_TYPES)
