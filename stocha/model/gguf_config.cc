@@ -108,10 +108,11 @@ void ConfigReader::RefuseTheUnknown() const {
     Fail("a part of a model", "one of several files", "a whole model; merge the parts first");
   }
   for (const auto& [key, value] : content_.metadata) {
-    if (!key.starts_with(prefix_) || IsOff(value)) continue;
+    if (!key.starts_with(prefix_)) continue;
     const std::string_view name = std::string_view(key).substr(prefix_.size());
     if (std::ranges::find(kKnownKeys, name) != kKnownKeys.end()) continue;
-    if (name == "attention.causal" && value == GgufValue(true)) continue;
+    const bool is_causal = name == "attention.causal";
+    if (is_causal ? value == GgufValue(true) : IsOff(value)) continue;
     Fail("metadata \"" + key + "\"", "a key that may ask for another computation",
          "a plain llama, qwen2 or qwen3");
   }
