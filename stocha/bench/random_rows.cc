@@ -55,7 +55,7 @@ void FillQ4KScales(uint8_t* out, int64_t blocks, float deviation, RandomBits& bi
     out[b] = out[blocks + b] = static_cast<uint8_t>(Vary(kMeanScale, bits) + 0.5F);
   }
   uint8_t* outer = out + 2 * blocks;
-  const int64_t supers = blocks / (kSuperBlock / kBlock);
+  const int64_t supers = SuperBlocks(blocks * kBlock);
   for (int64_t s = 0; s < supers; ++s) {
     const float d = deviation / (kNibbleDeviation * kMeanScale);
     StoreF16(outer + 2 * s, d);

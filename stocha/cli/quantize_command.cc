@@ -115,7 +115,7 @@ void AddQuantizeCommand(CLI::App& app, Run& run) {
   sub->add_flag("--json", flags->json, "print JSON");
   sub->footer(
       "Shows what each part became, and the relative error of its weights. Rows that are no whole "
-      "number of a type's blocks take the next type that fits (q4_k, q4_0, bf16).\n\nExample:\n"
+      "number of blocks of 32 become bf16.\n\nExample:\n"
       "  stocha quantize models/demo demo-q8_0.gguf --type q8_0\n"
       "  stocha generate demo-q8_0.gguf --prompt \"In the beginning\"");
   sub->callback([flags, &run] { run = [flags] { RunQuantize(*flags); }; });

@@ -52,7 +52,7 @@ class EveryPackedType : public ::testing::TestWithParam<QuantizeType> {};
 INSTANTIATE_TEST_SUITE_P(Types, EveryPackedType, ::testing::ValuesIn(kAllTypes), NameOf);
 
 TEST_P(EveryPackedType, SameBitsHoweverTheWorkIsDivided) {
-  for (const int64_t hidden : {64, 256}) {
+  for (const int64_t hidden : {64, 320}) {
     const RandomModel random(BlockConfig(hidden, Architecture::kQwen2));
     const TemporaryFile file("divided");
     WritePacked(SourceOf(random), GetParam(), file.path());

@@ -96,9 +96,6 @@ std::optional<WeightType> ParseFormat(std::string_view format) {
   return std::nullopt;
 }
 
-bool RowsFit(WeightType type, int64_t cols) {
-  if (!IsPacked(type)) return true;
-  return cols % (type == WeightType::kQ4_K ? kSuperBlock : kBlock) == 0;
-}
+bool RowsFit(WeightType type, int64_t cols) { return !IsPacked(type) || cols % kBlock == 0; }
 
 }  // namespace stocha

@@ -22,9 +22,9 @@ TEST(QuantizeTypeTest, NamesComeBack) {
   EXPECT_THROW(ParseQuantizeType("q5_0", "--type"), UsageError);
 }
 
-TEST(QuantizeTypeTest, RowsThatDoNotFitTakeTheNextType) {
+TEST(QuantizeTypeTest, RowsThatDoNotFitBecomeBF16) {
   EXPECT_EQ(FittingType(WeightType::kQ4_K, 512), WeightType::kQ4_K);
-  EXPECT_EQ(FittingType(WeightType::kQ4_K, 576), WeightType::kQ4_0);
+  EXPECT_EQ(FittingType(WeightType::kQ4_K, 576), WeightType::kQ4_K);
   EXPECT_EQ(FittingType(WeightType::kQ4_K, 37), WeightType::kBF16);
   EXPECT_EQ(FittingType(WeightType::kPlanes, 576), WeightType::kPlanes);
   EXPECT_EQ(FittingType(WeightType::kPlanes, 37), WeightType::kBF16);

@@ -53,9 +53,7 @@ WeightType WantedType(QuantizeType type, TensorRole role) {
 }
 
 WeightType FittingType(WeightType wanted, int64_t cols) {
-  if (RowsFit(wanted, cols)) return wanted;
-  const bool in_blocks = wanted == WeightType::kQ4_K && RowsFit(WeightType::kQ4_0, cols);
-  return in_blocks ? WeightType::kQ4_0 : WeightType::kBF16;
+  return RowsFit(wanted, cols) ? wanted : WeightType::kBF16;
 }
 
 }  // namespace stocha

@@ -9,8 +9,7 @@
 //   mixed   q8_0              q8_0        q4_k               q8_0
 //
 // mixed: every token reads the gate whole, of up and down only the neurons that fire; so the gate
-// is what is worth making small. Rows that are no multiple of a type's block take the next that
-// fits: q4_k, q4_0, bf16; q8_0, bf16.
+// is what is worth making small. Rows that are no whole number of blocks become bf16.
 #ifndef STOCHA_ENGINE_QUANTIZE_TYPE_H_
 #define STOCHA_ENGINE_QUANTIZE_TYPE_H_
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <numeric>
 
 #include "stocha/base/dtype.h"
 
@@ -65,6 +66,42 @@ AffineFit FitBlock(const float* values) {
   return best;
 }
 
+// The least squares scale for w = scale * round(w * inverse), and by how much it lowers the sum of
+// w^2 (not at all when that is not finite).
+struct ScaleFit {
+  float scale = 0;
+  float gain = 0;
+};
+
+ScaleFit FitScale(const float* values, float inverse, float low, float high) {
+  constexpr int kLanes = 8;  // sums side by side, which compilers turn into vectors
+  float sum_qq[kLanes] = {};
+  float sum_qw[kLanes] = {};
+  for (int first = 0; first < kValues; first += kLanes) {
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const float q = RoundWithin(values[first + lane] * inverse, low, high);
+      sum_qq[lane] += q * q;
+      sum_qw[lane] += q * values[first + lane];
+    }
+  }
+  const float qq = std::accumulate(sum_qq, sum_qq + kLanes, 0.0F);
+  const float qw = std::accumulate(sum_qw, sum_qw + kLanes, 0.0F);
+  return qq > 0 ? ScaleFit{.scale = qw / qq, .gain = qw / qq * qw} : ScaleFit{};
+}
+
+// The nearest q for w = d q, and the squared error.
+float RoundQ8(const float* values, float d, int8_t* q) {
+  const float inverse = d == 0 ? 0 : 1 / d;
+  float error = 0;
+  for (int i = 0; i < kValues; ++i) {
+    const float rounded = RoundWithin(values[i] * inverse, -127, 127);
+    q[i] = static_cast<int8_t>(rounded);
+    const float difference = d * rounded - values[i];
+    error += difference * difference;
+  }
+  return error;
+}
+
 // The nearest q for w = d (q - 8), and the squared error.
 float RoundQ4(const float* values, float d, uint8_t* q) {
   const float inverse = d == 0 ? 0 : 1 / d;
@@ -83,42 +120,40 @@ float RoundQ4(const float* values, float d, uint8_t* q) {
 uint16_t QuantizeBlockQ8(const float* values, int8_t* q) {
   float largest = 0;
   for (int i = 0; i < kValues; ++i) largest = std::max(largest, std::abs(values[i]));
-  const float d = largest / 127;
-  const float inverse = d == 0 ? 0 : 1 / d;
-  for (int i = 0; i < kValues; ++i) q[i] = static_cast<int8_t>(std::round(values[i] * inverse));
-  return F32ToF16(d);
+  // As ggml has it: the largest becomes 127. Others make it a little less.
+  const uint16_t first = F32ToF16(largest / 127);
+  const float first_error = RoundQ8(values, F16ToF32(first), q);
+  ScaleFit best;
+  for (int trial = 1; trial <= 32; ++trial) {
+    const float end = 127 - 0.5F * static_cast<float>(trial);
+    const ScaleFit fit = FitScale(values, end / largest, -127, 127);
+    if (fit.gain > best.gain) best = fit;
+  }
+  const uint16_t d = F32ToF16(best.scale);
+  int8_t fitted[kValues];
+  if (RoundQ8(values, F16ToF32(d), fitted) >= first_error) return first;
+  std::copy_n(fitted, kValues, q);
+  return d;
 }
 
 uint16_t QuantizeBlockQ4(const float* values, uint8_t* q) {
   const float* extreme = std::max_element(
       values, values + kValues, [](float a, float b) { return std::abs(a) < std::abs(b); });
-  // As ggml has it: the extreme becomes -8.
-  uint16_t best = F32ToF16(*extreme / -8);
-  float best_error = RoundQ4(values, F16ToF32(best), q);
-  // Others become a value near either end of the range, then the least squares scale of what they
-  // round to.
-  for (int trial = 0; trial < 32; ++trial) {
-    const float end = trial < 20 ? -9.0F + 0.125F * static_cast<float>(trial)
-                                 : 6.25F + 0.125F * static_cast<float>(trial - 20);
-    const float inverse = *extreme == 0 ? 0 : end / *extreme;
-    float sum_qq = 0;
-    float sum_qw = 0;
-    for (int i = 0; i < kValues; ++i) {
-      const float rounded = RoundWithin(values[i] * inverse, -8, 7);
-      sum_qq += rounded * rounded;
-      sum_qw += rounded * values[i];
-    }
-    if (!(sum_qq > 0)) continue;
-    const uint16_t d = F32ToF16(sum_qw / sum_qq);
-    uint8_t candidate[kValues];
-    const float error = RoundQ4(values, F16ToF32(d), candidate);
-    if (error < best_error) {
-      best_error = error;
-      best = d;
-      std::copy_n(candidate, kValues, q);
-    }
+  // As ggml has it: the extreme becomes -8. Others make it a value near either end of the range.
+  const uint16_t first = F32ToF16(*extreme / -8);
+  const float first_error = RoundQ4(values, F16ToF32(first), q);
+  ScaleFit best;
+  for (int trial = 0; trial < 17; ++trial) {
+    const float end = trial < 11 ? -9.0F + 0.25F * static_cast<float>(trial)
+                                 : 6.25F + 0.25F * static_cast<float>(trial - 11);
+    const ScaleFit fit = FitScale(values, end / *extreme, -8, 7);
+    if (fit.gain > best.gain) best = fit;
   }
-  return best;
+  const uint16_t d = F32ToF16(best.scale);
+  uint8_t fitted[kValues];
+  if (RoundQ4(values, F16ToF32(d), fitted) >= first_error) return first;
+  std::copy_n(fitted, kValues, q);
+  return d;
 }
 
 void QuantizeSuperBlockQ4K(const float* values, SuperBlockQ4K* block) {

@@ -6,11 +6,11 @@
 
 namespace stocha {
 
-// Blocks of 32 values. Each returns d, as f16 bits.
-// q8_0: w = d q, d = max |w| / 127, as ggml's own quantiser.
+// Blocks of 32 values. Each returns d, as f16 bits: of those that a search tries, the one with the
+// least squared error, never further off than ggml's own quantiser.
+// q8_0: w = d q, |q| <= 127. Weights that were rounded to few steps before are found again.
 uint16_t QuantizeBlockQ8(const float* values, int8_t* q);
-// q4_0: w = d (q - 8), 0 <= q < 16, the least squared error that a search finds: never more than
-// that of ggml's own quantiser.
+// q4_0: w = d (q - 8), 0 <= q < 16.
 uint16_t QuantizeBlockQ4(const float* values, uint8_t* q);
 
 // q4_k: 8 blocks; w = d scale q - e min.

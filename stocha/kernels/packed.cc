@@ -56,14 +56,18 @@ void QuantizeQ4(const float* values, int64_t n, uint8_t* row) {
 
 void QuantizeQ4K(const float* values, int64_t n, uint8_t* row) {
   const int64_t blocks = n / kBlock;
-  const int64_t supers = n / kSuperBlock;
+  const int64_t supers = SuperBlocks(n);
   uint8_t* scales = row + n / 2;
   uint8_t* mins = scales + blocks;
   uint8_t* outer = mins + blocks;
   for (int64_t s = 0; s < supers; ++s) {
+    // Zeros fill the last one, and are not stored.
+    float whole[kSuperBlock] = {};
+    const int64_t count = std::min(kSuperBlock, n - s * kSuperBlock);
+    std::copy_n(values + s * kSuperBlock, count, whole);
     SuperBlockQ4K block;
-    QuantizeSuperBlockQ4K(values + s * kSuperBlock, &block);
-    for (int64_t b = 0; b < 8; ++b) {
+    QuantizeSuperBlockQ4K(whole, &block);
+    for (int64_t b = 0; b < count / kBlock; ++b) {
       PackNibbles(block.q + b * kBlock, row + (s * 8 + b) * 16);
       scales[s * 8 + b] = block.scale[b];
       mins[s * 8 + b] = block.min[b];
@@ -105,8 +109,7 @@ void UnpackRow(PackedFormat format, RowUse use, const uint8_t* row, int64_t n, f
     for (int64_t i = 0; i < n; ++i) {
       const int64_t b = i / kBlock;
       const float scale = LoadF16(outer + b / 8 * 2) * static_cast<float>(scales[b]);
-      const float min =
-          LoadF16(outer + (n / kSuperBlock + b / 8) * 2) * static_cast<float>(mins[b]);
+      const float min = LoadF16(outer + (SuperBlocks(n) + b / 8) * 2) * static_cast<float>(mins[b]);
       values[i] = scale * static_cast<float>(Nibble(row, i)) - min;
     }
   }

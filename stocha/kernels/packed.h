@@ -11,7 +11,7 @@
 //   q4_0     w = d (q - 8)      q, 4 bits; a block is 16 bytes, byte j has value j in its low half
 //                               and value j + 16 in its high half. Then d, f16 [nb].
 //   q4_k     w = d s q - e m    q as in q4_0; then s, uint8 [nb], m, uint8 [nb]; then d, e of every
-//                               8 blocks, f16 [nb / 8] each. n is a multiple of 256.
+//                               8 blocks, f16 [nb / 8, rounded up] each.
 //   q8_0 in planes              a high row: (q + 128) / 16, as the q of q4_0, then d, f16 [nb]; a
 //   low
 //                               row: (q + 128) mod 16, likewise, without d. Same w as q8_0. The
@@ -36,10 +36,8 @@ inline constexpr int64_t kSuperBlock = 256;  // values a pair d, e of q4_k
 // The variance of a uniform low half, 0 .. 15, which a screen by the high plane leaves open.
 inline constexpr float kScreenVariance = 21.25F;
 
-// n must be a multiple of this many values.
-constexpr int64_t RowGranularity(PackedFormat format) {
-  return format == PackedFormat::kQ4_K ? kSuperBlock : kBlock;
-}
+// Pairs d, e of a row of q4_k; the last one may have fewer than 8 blocks.
+constexpr int64_t SuperBlocks(int64_t n) { return (n + kSuperBlock - 1) / kSuperBlock; }
 
 constexpr int64_t LowPlaneBytes(int64_t n) { return n / 2; }
 constexpr int64_t HighPlaneBytes(int64_t n) { return n / 2 + n / kBlock * 2; }
@@ -51,7 +49,7 @@ constexpr int64_t RowBytes(PackedFormat format, int64_t n) {
     case PackedFormat::kQ4_0:
       return n / 2 + n / kBlock * 2;
     case PackedFormat::kQ4_K:
-      return n / 2 + n / kBlock * 2 + n / kSuperBlock * 4;
+      return n / 2 + n / kBlock * 2 + SuperBlocks(n) * 4;
   }
   return 0;
 }
@@ -66,7 +64,7 @@ constexpr int64_t Q8DotOffset(int64_t i, int64_t n) {
   return chunk + within / 16 * (16 * blocks) + block * 16 + within % 16;
 }
 
-// Rounds `values` ([n], finite) to the format. Throws nothing; n as RowGranularity says.
+// Rounds `values` ([n], finite) to the format. Throws nothing; n a multiple of 32.
 void QuantizeRow(PackedFormat format, RowUse use, const float* values, int64_t n, uint8_t* row);
 
 // The n values of a row, as ggml computes them.

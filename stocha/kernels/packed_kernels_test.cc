@@ -101,8 +101,6 @@ std::string Name(Isa isa, PackedFormat format, int64_t n) {
          std::to_string(n);
 }
 
-bool Fits(PackedFormat format, int64_t n) { return n % RowGranularity(format) == 0; }
-
 TEST(PackedKernelsTest, QuantizeGivesTheSameBitsInEverySet) {
   for (const int64_t n : kSizes) {
     std::vector<float> x = RandomFloats(n, 1);
@@ -145,7 +143,6 @@ TEST(PackedKernelsTest, QuantizedVectorsAreNearTheirValues) {
 TEST(PackedKernelsTest, DotGivesTheSameBitsInEverySetAndTile) {
   for (const PackedFormat format : kFormats) {
     for (const int64_t n : kSizes) {
-      if (!Fits(format, n)) continue;
       const Operands o(format, RowUse::kDot, n);
       const Inputs x(Kernels(Isa::kScalar), o.x, n, Operands::kVectors);
       const int64_t rows = o.Picked().count;
@@ -197,7 +194,6 @@ TEST(PackedKernelsTest, DotIsTheProductOfTheValues) {
 TEST(PackedKernelsTest, AxpyGivesTheSameBitsInEverySetAndTile) {
   for (const PackedFormat format : kFormats) {
     for (const int64_t n : kSizes) {
-      if (!Fits(format, n)) continue;
       const Operands o(format, RowUse::kAxpy, n);
       const int64_t rows = o.Picked().count;
       const std::vector<float> scale = RandomFloats(Operands::kVectors * rows, 6);
@@ -238,7 +234,6 @@ TEST(PackedKernelsTest, AxpyAddsTheValues) {
 TEST(PackedKernelsTest, FfnIsDotThenAxpy) {
   for (const PackedFormat format : kFormats) {
     for (const int64_t n : kSizes) {
-      if (!Fits(format, n)) continue;
       const Operands up(format, RowUse::kDot, n);
       const Operands down(format, RowUse::kAxpy, n);
       const Inputs x(Kernels(Isa::kScalar), up.x, n, 1);

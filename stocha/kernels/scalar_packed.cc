@@ -106,7 +106,7 @@ struct Q4K {
     const uint8_t* mins = scales + n / kBlock;
     const uint8_t* outer = mins + n / kBlock;
     scale = LoadF16(outer + b / 8 * 2) * static_cast<float>(scales[b]);
-    min = LoadF16(outer + (n / kSuperBlock + b / 8) * 2) * static_cast<float>(mins[b]);
+    min = LoadF16(outer + (SuperBlocks(n) + b / 8) * 2) * static_cast<float>(mins[b]);
   }
   static void AddBlock(const uint8_t* row, const Vector& x, int64_t n, int64_t b, BlockSum& sum) {
     const Q4K block(row, n, b);
