@@ -12,7 +12,7 @@ namespace {
 
 // Neurons whose up and down rows are worked on together, so that reads of several overlap, and
 // tokens share them.
-constexpr size_t kGroup = 16;
+constexpr int64_t kGroup = 16;
 // But consecutive neurons, for one token, are one long stream when taken one by one. Measured on
 // Zen 4: faster where a neuron's two rows are shorter than this many bytes, slower where longer.
 constexpr int64_t kStreamBytes = 8192;
@@ -91,7 +91,9 @@ class Block {
 
   int64_t Sparse() {
     std::fill_n(out_, count_ * weights_.up.cols, 0.0F);
-    return count_ == 1 ? SparseAlone() : SparseTogether();
+    std::array<bool, kNeuronBlock> read{};
+    for (int64_t t = 0; t < count_; ++t) SparseToken(t, &read);
+    return std::ranges::count(read, true);
   }
 
   int64_t NeuronBytes() const { return weights_.up.RowBytes() + weights_.down.RowBytes(); }
@@ -149,44 +151,34 @@ class Block {
     }
   }
 
-  int64_t SparseAlone() {
+  // The neurons that fire for token `t`. Tokens follow each other while the rows that they share
+  // are in the cache: faster than to take a neuron's tokens together, whose sums are then not.
+  void SparseToken(int64_t t, std::array<bool, kNeuronBlock>* read) {
     std::array<int32_t, kNeuronBlock> firing;
     std::array<float, kNeuronBlock> act;
     int64_t count = 0;
     for (int64_t i = 0; i < neurons_; ++i) {
-      if (Act(0)[i] == 0) continue;
-      act[count] = Act(0)[i];
+      if (Act(t)[i] == 0) continue;
+      (*read)[i] = true;
+      act[count] = Act(t)[i];
       firing[count++] = static_cast<int32_t>(first_ + i);
     }
-    if (Alone()) {
+    const auto token = static_cast<int32_t>(t);
+    const Input x = x_.Select(&token, 1);
+    float* out = out_ + t * weights_.down.cols;
+    if (IsPacked(weights_.up.type)) {
       RunNeurons(kernels_, weights_.up, weights_.down, {.count = count, .index = firing.data()},
-                 act.data(), x_.quantized, out_);
-    } else {
-      RunGroups({firing.data(), static_cast<size_t>(count)}, kGroup);
+                 act.data(), x.quantized, out);
+      return;
     }
-    return count;
-  }
-
-  // A neuron at a time, for the tokens where it fires: its rows are read once.
-  int64_t SparseTogether() {
-    int64_t rows_read = 0;
-    std::array<int32_t, kPassTokens> firing;  // tokens
-    std::array<float, kPassTokens> hidden;
-    for (int64_t i = 0; i < neurons_; ++i) {
-      int64_t count = 0;
-      for (int64_t t = 0; t < count_; ++t) {
-        if (Act(t)[i] != 0) firing[count++] = static_cast<int32_t>(t);
-      }
-      if (count == 0) continue;
-      ++rows_read;
-      const RowSet row = {.count = 1, .first = first_ + i};
-      const int64_t cols = weights_.up.cols;
-      Dot(kernels_, weights_.up, row, x_.Select(firing.data(), count), hidden.data(), 1);
-      for (int64_t j = 0; j < count; ++j) hidden[j] *= Act(firing[j])[i];
-      Axpy(kernels_, weights_.down, row, hidden.data(), 1,
-           {.data = out_, .stride = cols, .index = firing.data(), .count = count});
+    for (int64_t begin = 0; begin < count; begin += kGroup) {
+      const RowSet rows = {.count = std::min<int64_t>(kGroup, count - begin),
+                           .index = firing.data() + begin};
+      std::array<float, kGroup> hidden;
+      Dot(kernels_, weights_.up, rows, x, hidden.data(), kGroup);
+      for (int64_t i = 0; i < rows.count; ++i) hidden[i] *= act[begin + i];
+      Axpy(kernels_, weights_.down, rows, hidden.data(), kGroup, {.data = out, .count = 1});
     }
-    return rows_read;
   }
 
   const LayerWeights& weights_;
