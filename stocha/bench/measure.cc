@@ -81,6 +81,7 @@ class Measurer {
   // Tokens first .. first + count - 1 of every sequence in one pass.
   void Forward(int64_t first, int64_t count) {
     std::vector<Step> steps;
+    steps.reserve(caches_.size());
     for (size_t s = 0; s < caches_.size(); ++s) steps.push_back(MakeStep(s, first, count));
     model_.Forward(steps, workspace_);
   }
