@@ -24,7 +24,8 @@ class TinyGguf {
         {"attention.key_length", 4},
     };
     Set("general.architecture", architecture);
-    for (const auto& [key, size] : sizes) Set(architecture + "." + key, size);
+    const std::string prefix = architecture + ".";
+    for (const auto& [key, size] : sizes) Set(prefix + key, size);
     Set(architecture + ".attention.layer_norm_rms_epsilon", static_cast<double>(1e-5F));
     AddTensor("token_embd.weight", {10, 8});
     AddTensor("output_norm.weight", {8});
@@ -115,8 +116,8 @@ TEST(GgufModelTest, PutsRowsOfLlamaInOrder) {
   const TinyGguf llama_file("llama");
   const GgufModel llama = llama_file.Open();
   const std::vector<float> q = llama.Read(SpecOf(llama, TensorRole::kQuery));  // [8, 8]
-  std::vector<float> rows;
-  for (size_t row = 0; row < 8; ++row) rows.push_back(q[row * 8] / 8);
+  std::vector<float> rows(8);
+  for (size_t row = 0; row < 8; ++row) rows[row] = q[row * 8] / 8;
   EXPECT_EQ(rows, (std::vector<float>{0, 2, 1, 3, 4, 6, 5, 7}));
   const std::vector<float> v = llama.Read(SpecOf(llama, TensorRole::kValue));
   EXPECT_EQ(v[8], 8);

@@ -60,7 +60,7 @@ Json ByteLevel(bool use_regex) {
 }
 
 Json PreTokenizerJson(const Kind& kind) {
-  const Json byte_level = ByteLevel(kind.pattern.empty());
+  Json byte_level = ByteLevel(kind.pattern.empty());
   Json first;
   if (kind.digits) {
     first = {{"type", "Digits"}, {"individual_digits", true}};
