@@ -20,6 +20,12 @@ constexpr const char* kTokenizerKey = "stocha.tokenizer";
 constexpr const char* kTokenizerConfigKey = "stocha.tokenizer_config";
 constexpr const char* kFormatsKey = "stocha.formats";
 constexpr const char* kThresholdsKey = "stocha.thresholds";
+constexpr const char* kNeuronOrderKey = "stocha.neuron_order";
+constexpr const char* kNeuronFiredKey = "stocha.neuron_fired";
+
+GgufArray Doubles(const std::vector<float>& values) {
+  return std::vector<double>(values.begin(), values.end());
+}
 
 std::string Describe(const GgufTensor* tensor) {
   if (tensor == nullptr) return "nothing";
@@ -99,19 +105,31 @@ class Reader {
                            .type = GgufString(content_, kTypeKey, where_),
                            .tokenizer = OptionalString(kTokenizerKey),
                            .tokenizer_config = OptionalString(kTokenizerConfigKey),
-                           .thresholds = {}};
-    if (Find(kThresholdsKey) == nullptr) return header;
-    for (const double threshold : Array<double>(kThresholdsKey)) {
-      header.thresholds.push_back(static_cast<float>(threshold));
-    }
+                           .thresholds = {},
+                           .fired = {}};
     const auto layers = static_cast<size_t>(header.config.num_hidden_layers);
-    const bool finite =
-        std::ranges::all_of(header.thresholds, [](float value) { return std::isfinite(value); });
-    if (header.thresholds.size() != layers || !finite) {
-      Fail(kThresholdsKey, std::to_string(header.thresholds.size()) + " numbers",
-           "a finite one of each of " + std::to_string(layers) + " layers");
+    if (Find(kThresholdsKey) != nullptr) {
+      header.thresholds = Floats(kThresholdsKey, layers);
+    }
+    const std::string order = OptionalString(kNeuronOrderKey);
+    if (order == kHotFirst) {
+      header.fired = Floats(kNeuronFiredKey, layers * kFiredParts);
+    } else if (!order.empty()) {
+      Fail(kNeuronOrderKey, order, std::string(kHotFirst));
     }
     return header;
+  }
+
+  std::vector<float> Floats(const char* key, size_t count) const {
+    std::vector<float> values;
+    for (const double value : Array<double>(key)) values.push_back(static_cast<float>(value));
+    const bool finite =
+        std::ranges::all_of(values, [](float value) { return std::isfinite(value); });
+    if (values.size() != count || !finite) {
+      Fail(key, std::to_string(values.size()) + " numbers",
+           std::to_string(count) + " finite ones, as the layers ask");
+    }
+    return values;
   }
 
   // nullptr: no such tensor.
@@ -209,6 +227,7 @@ PackedModelFile PackedModelFile::Open(const std::filesystem::path& path) {
 std::map<std::string, GgufValue, std::less<>> PackedMetadata(
     const PackedHeader& header, const std::vector<PackedTensor>& tensors) {
   std::vector<std::string> formats;
+  formats.reserve(tensors.size());
   for (const PackedTensor& tensor : tensors) formats.push_back(tensor.format);
   std::map<std::string, GgufValue, std::less<>> metadata = {
       {kArchitectureKey, std::string(kPackedArchitecture)},
@@ -219,9 +238,10 @@ std::map<std::string, GgufValue, std::less<>> PackedMetadata(
   if (!header.name.empty()) metadata[kNameKey] = header.name;
   if (!header.tokenizer.empty()) metadata[kTokenizerKey] = header.tokenizer;
   if (!header.tokenizer_config.empty()) metadata[kTokenizerConfigKey] = header.tokenizer_config;
-  if (!header.thresholds.empty()) {
-    metadata[kThresholdsKey] =
-        GgufArray(std::vector<double>(header.thresholds.begin(), header.thresholds.end()));
+  if (!header.thresholds.empty()) metadata[kThresholdsKey] = Doubles(header.thresholds);
+  if (!header.fired.empty()) {
+    metadata[kNeuronOrderKey] = std::string(kHotFirst);
+    metadata[kNeuronFiredKey] = Doubles(header.fired);
   }
   return metadata;
 }

@@ -76,7 +76,8 @@ class Writer {
     }
     writer_.Finish();
     std::vector<QuantizedPart> parts;
-    for (auto& [key, part] : parts_) parts.push_back(part);
+    parts.reserve(parts_.size());
+    for (const auto& [key, part] : parts_) parts.push_back(part);
     return parts;
   }
 
@@ -90,6 +91,7 @@ class Writer {
 
   std::vector<GgufWriter::Declared> Declared() const {
     std::vector<GgufWriter::Declared> declared;
+    declared.reserve(tensors_.size());
     for (const PackedTensor& tensor : tensors_) {
       declared.push_back({tensor.name, tensor.stored, tensor.shape});
     }
