@@ -10,6 +10,8 @@
 //   stocha.tokenizer_config  that of tokenizer_config.json: the chat template
 //   stocha.formats           an array of strings, the format of each tensor
 //   stocha.thresholds        an array of numbers, LayerWeights::threshold of each layer; optional
+//   stocha.neuron_order      "hot first", of neurons that `stocha calibrate` ordered; else absent
+//   stocha.neuron_fired      with it: an array of numbers, PackedHeader::fired
 //
 // The tensors are those of packed_tensors.h, rows as in kernels/packed.h: for `dot`, the rows of
 // down for `axpy`. A head tied to the embedding is not stored twice.
@@ -32,6 +34,8 @@ namespace stocha {
 
 inline constexpr std::string_view kPackedArchitecture = "stocha";
 inline constexpr int64_t kPackedVersion = 1;
+inline constexpr std::string_view kHotFirst = "hot first";
+inline constexpr size_t kFiredParts = 10;
 
 // What a file says beside its tensors.
 struct PackedHeader {
@@ -41,6 +45,9 @@ struct PackedHeader {
   std::string tokenizer;          // empty: none, as the next
   std::string tokenizer_config;   // without a tokenizer: none
   std::vector<float> thresholds;  // [layers], or empty
+  // Neurons that are ordered from hot to cold: of each tenth of a layer's, the fraction that fired,
+  // [layers, kFiredParts]. Empty where they stand as they were trained.
+  std::vector<float> fired;
 };
 
 // Points into the content that it was parsed from.
