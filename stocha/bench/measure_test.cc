@@ -5,10 +5,10 @@
 #include <vector>
 
 #include "stocha/base/error.h"
-#include "stocha/bench/calibrate.h"
 #include "stocha/bench/ffn_walk.h"
 #include "stocha/bench/shape.h"
 #include "stocha/bench/synthetic.h"
+#include "stocha/bench/thresholds.h"
 
 namespace stocha {
 namespace {

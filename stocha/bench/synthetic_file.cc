@@ -8,9 +8,9 @@
 
 #include "stocha/base/error.h"
 #include "stocha/base/file.h"
-#include "stocha/bench/calibrate.h"
 #include "stocha/bench/shape.h"
 #include "stocha/bench/synthetic.h"
+#include "stocha/bench/thresholds.h"
 
 namespace stocha {
 namespace {

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "stocha/base/error.h"
-#include "stocha/bench/calibrate.h"
 #include "stocha/bench/shape.h"
 #include "stocha/bench/synthetic_file.h"
+#include "stocha/bench/thresholds.h"
 
 namespace stocha {
 namespace {

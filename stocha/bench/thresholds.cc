@@ -1,4 +1,4 @@
-#include "stocha/bench/calibrate.h"
+#include "stocha/bench/thresholds.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,6 @@
 // Thresholds that give a model the sparsity asked for, on hidden states that it really has.
-#ifndef STOCHA_BENCH_CALIBRATE_H_
-#define STOCHA_BENCH_CALIBRATE_H_
+#ifndef STOCHA_BENCH_THRESHOLDS_H_
+#define STOCHA_BENCH_THRESHOLDS_H_
 
 #include <cstdint>
 #include <functional>
@@ -27,4 +27,4 @@ std::vector<int32_t> RandomTokens(const ModelConfig& config, int64_t count, uint
 
 }  // namespace stocha
 
-#endif  // STOCHA_BENCH_CALIBRATE_H_
+#endif  // STOCHA_BENCH_THRESHOLDS_H_
