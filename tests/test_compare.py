@@ -78,6 +78,7 @@ def test_ratios_and_shares_of_the_roof(run_compare):
     text, report = run_compare()
     assert "| decode-q8_0, 2 threads | llama.cpp q8_0: 25 (25 to 25) | q8_0 dense |" in text
     assert "**1.92** (1.92 to 1.92) | 1.5 reached |" in text
+    assert "| decode-q8_0 exact | 0.100 | 750.0 | 0.90 | 0.8 reached | 10,000 (10,000 to 10,000) |" in text
     assert FULL_INFO in text
     modes = report["rows"][0]["modes"]
     assert modes["screened"]["ratio"]["median"] == pytest.approx(60 / 25)

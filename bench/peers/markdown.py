@@ -1,9 +1,13 @@
 """The tables of docs/benchmarks.md out of what summary.py made."""
 
 
-def with_spread(figure: dict, digits: int = 3) -> str:
-    low, high = (f"{figure[end]:.{digits}g}" for end in ("min", "max"))
-    return f"{figure['median']:.{digits}g} ({low} to {high})"
+def short(value: float) -> str:
+    """Three digits, or all that stand before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def with_spread(figure: dict) -> str:
+    return f"{short(figure['median'])} ({short(figure['min'])} to {short(figure['max'])})"
 
 
 def against(target: float | None, reached: float) -> str:
