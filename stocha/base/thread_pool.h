@@ -1,10 +1,12 @@
 // A fork-join pool: ParallelFor hands out task indices, the caller works too, and it returns when
-// all are done. Workers spin briefly for the next job, then sleep, so that an idle pool costs
-// nothing and a busy machine is not starved by barriers.
+// all are done. It waits for tasks, not for threads: one that the system does not run when a job
+// comes is not missed. Who waits spins briefly, then sleeps, so that an idle pool costs nothing and
+// a core that another process shares is not burnt at a barrier.
 #ifndef STOCHA_BASE_THREAD_POOL_H_
 #define STOCHA_BASE_THREAD_POOL_H_
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <thread>
@@ -33,13 +35,21 @@ class ThreadPool {
   void WorkerLoop(int thread);
   void RunTasks(int thread);
 
+  // What is left to hand out: the job's number above, the tasks that nobody has claimed below, in
+  // one word, so that a thread which comes late cannot claim a task of the job after.
+  static constexpr int kJobShift = 32;
+
   std::vector<std::thread> workers_;
-  const Task* task_ = nullptr;  // published by generation_
-  int num_tasks_ = 0;           // likewise
-  std::atomic<int> next_task_{0};
-  std::atomic<int> working_{0};  // workers that have not finished this generation
-  std::atomic<uint32_t> generation_{0};
+  std::chrono::nanoseconds spin_;  // 0 where threads would spin on each other's processors
   std::atomic<bool> stop_{false};
+  // Of the job: read by those alone who claimed a task of it, changed when all are done.
+  const Task* task_ = nullptr;
+  int num_tasks_ = 0;
+
+  // On cache lines of their own: workers look at job_ while others take tasks.
+  alignas(64) std::atomic<uint32_t> job_{0};
+  alignas(64) std::atomic<uint64_t> unclaimed_{0};
+  alignas(64) std::atomic<int> unfinished_{0};  // tasks
 };
 
 // The processors this process may run on (sched_getaffinity and the cgroup's CPU quota), at
