@@ -6,8 +6,6 @@
 #include <cstddef>
 #include <cstring>
 
-#include "stocha/engine/memory.h"
-
 namespace stocha {
 namespace {
 
@@ -36,26 +34,33 @@ int64_t BandwidthBufferBytes(int64_t available_memory) {
          kTaskBytes * kTaskBytes;
 }
 
-double MeasureReadBandwidth(int64_t bytes, ThreadPool& pool,
-                            const std::function<bool()>& cancelled) {
-  const Buffer<std::byte> buffer(bytes);
-  const auto tasks = static_cast<int>((bytes + kTaskBytes - 1) / kTaskBytes);
-  const auto for_each_piece = [&](const auto& work) {
-    pool.ParallelFor(tasks, [&](int task, int) {
-      const int64_t first = task * kTaskBytes;
-      work(buffer.data() + first, std::min(kTaskBytes, bytes - first));
-    });
-  };
-  for_each_piece(
+template <typename Work>
+void BandwidthProbe::ForEachPiece(const Work& work) {
+  const auto tasks = static_cast<int>((bytes() + kTaskBytes - 1) / kTaskBytes);
+  pool_.ParallelFor(tasks, [&](int task, int) {
+    const int64_t first = task * kTaskBytes;
+    work(buffer_.data() + first, std::min(kTaskBytes, bytes() - first));
+  });
+}
+
+BandwidthProbe::BandwidthProbe(int64_t bytes, ThreadPool& pool) : buffer_(bytes), pool_(pool) {
+  ForEachPiece(
       [](std::byte* data, int64_t size) { std::memset(data, 1, static_cast<size_t>(size)); });
-  double best = 0;
+}
+
+double BandwidthProbe::Pass() {
   std::atomic<uint64_t> sum = 0;  // so that no read is left out
+  const auto start = std::chrono::steady_clock::now();
+  ForEachPiece([&sum](const std::byte* data, int64_t size) { sum ^= ReadAll(data, size); });
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  return static_cast<double>(bytes()) / seconds.count();
+}
+
+double BandwidthProbe::Best(const std::function<bool()>& cancelled) {
+  double best = 0;
   for (int pass = 0; pass < kPasses; ++pass) {
     if (cancelled && cancelled()) break;
-    const auto start = std::chrono::steady_clock::now();
-    for_each_piece([&sum](const std::byte* data, int64_t size) { sum ^= ReadAll(data, size); });
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    best = std::max(best, static_cast<double>(bytes) / seconds.count());
+    best = std::max(best, Pass());
   }
   return best;
 }

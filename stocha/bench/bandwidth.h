@@ -3,10 +3,12 @@
 #ifndef STOCHA_BENCH_BANDWIDTH_H_
 #define STOCHA_BENCH_BANDWIDTH_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 
 #include "stocha/base/thread_pool.h"
+#include "stocha/engine/memory.h"
 
 namespace stocha {
 
@@ -16,10 +18,26 @@ inline constexpr int64_t kBandwidthBytes = int64_t{4} << 30;
 // kBandwidthBytes, or half of what is available where memory is short.
 int64_t BandwidthBufferBytes(int64_t available_memory);
 
-// The best of 5 passes over `bytes` bytes in huge pages by all threads of the pool, bytes a second;
-// earlier ones alone when `cancelled` says so.
-double MeasureReadBandwidth(int64_t bytes, ThreadPool& pool,
-                            const std::function<bool()>& cancelled = {});
+// A buffer of `bytes` bytes in huge pages, which all threads of the pool read.
+class BandwidthProbe {
+ public:
+  // Fills the buffer. Borrows `pool`.
+  BandwidthProbe(int64_t bytes, ThreadPool& pool);
+
+  // Reads it once; bytes a second.
+  double Pass();
+  // The best of 5 passes; earlier ones alone when `cancelled` says so.
+  double Best(const std::function<bool()>& cancelled = {});
+
+  int64_t bytes() const { return buffer_.size(); }
+
+ private:
+  template <typename Work>
+  void ForEachPiece(const Work& work);
+
+  Buffer<std::byte> buffer_;
+  ThreadPool& pool_;
+};
 
 }  // namespace stocha
 

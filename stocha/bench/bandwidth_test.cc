@@ -16,14 +16,14 @@ TEST(BandwidthTest, TakesFourGibibytesOrHalfOfWhatThereIs) {
 // Whatever the machine: more than a floppy disk, less than any memory there is.
 TEST(BandwidthTest, IsThatOfAMemory) {
   ThreadPool pool(2);
-  const double bandwidth = MeasureReadBandwidth(40 * kMiB + 64, pool);
+  const double bandwidth = BandwidthProbe(40 * kMiB + 64, pool).Best();
   EXPECT_GT(bandwidth, 1e7);
   EXPECT_LT(bandwidth, 1e14);
 }
 
 TEST(BandwidthTest, EndsWhenCancelled) {
   ThreadPool pool(1);
-  EXPECT_EQ(MeasureReadBandwidth(kMiB, pool, [] { return true; }), 0);
+  EXPECT_EQ(BandwidthProbe(kMiB, pool).Best([] { return true; }), 0);
 }
 
 }  // namespace

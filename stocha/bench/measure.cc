@@ -130,6 +130,7 @@ class Measurer {
 
   void Decode(ModeFigures& figures) {
     ResetCounts(workspace_);
+    const double bandwidth = options_.read_bandwidth();
     const Stopwatch watch;
     for (int64_t i = 0; i < options_.gen_tokens; ++i) {
       Report(figures.mode, "decode",
@@ -138,6 +139,7 @@ class Measurer {
     }
     const auto tokens = static_cast<double>(options_.batch * options_.gen_tokens);
     figures.decode_tokens_per_s.values.push_back(tokens / watch.Seconds());
+    figures.read_bandwidth.values.push_back(std::max(bandwidth, options_.read_bandwidth()));
     const auto weights = static_cast<double>(Total(workspace_).bytes + workspace_.other_bytes);
     figures.bytes_per_token = weights / tokens + CacheBytesPerToken();
     figures.active_fraction.clear();

@@ -22,6 +22,8 @@ struct MeasureOptions {
   int64_t batch = 1;  // sequences that are decoded together, 1 .. kPassTokens
   int rounds = 3;
   double walk_seconds = 0.25;  // of the FFN-only walk, at least
+  // What memory gives now, bytes a second: asked before and after each decoding, since it moves.
+  std::function<double()> read_bandwidth;
 };
 
 // The tokens that one run takes: those of each sequence follow each other.
@@ -45,6 +47,7 @@ struct ModeFigures {
   Samples decode_tokens_per_s;
   Samples prefill_tokens_per_s;
   Samples ffn_us_per_token;
+  Samples read_bandwidth;  // the better of the two around decoding
   // Bytes read of weights for one token, as the engine counts them, and of its keys and values.
   double bytes_per_token = 0;           // in decoding, all of it
   double ffn_bytes_per_token = 0;       // in the FFN-only walk

@@ -25,6 +25,7 @@ class MeasureTest : public ::testing::Test {
     options_.gen_tokens = 4;
     options_.rounds = 2;
     options_.walk_seconds = 0;
+    options_.read_bandwidth = [] { return 1e9; };
   }
 
   std::vector<ModeFigures> Run() {

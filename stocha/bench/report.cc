@@ -103,8 +103,8 @@ std::optional<Gain> FfnGain(const BenchReport& report, const ModeFigures& mode) 
               .ceiling = dense->ffn_bytes_per_token / mode.ffn_bytes_per_token};
 }
 
-double ShareOfBandwidth(const BenchReport& report, const ModeFigures& mode) {
-  return mode.bytes_per_token * mode.decode_tokens_per_s.Median() / report.read_bandwidth;
+double ShareOfBandwidth(const ModeFigures& mode) {
+  return mode.bytes_per_token * MedianRatio(mode.decode_tokens_per_s, mode.read_bandwidth);
 }
 
 const ModeFigures& WholeMode(const BenchReport& report) {
@@ -135,8 +135,9 @@ std::string ReportText(const BenchReport& report) {
               [](const ModeFigures& mode) { return Spread(mode.decode_tokens_per_s); });
   text +=
       row("  MB a token", [](const ModeFigures& mode) { return Megabytes(mode.bytes_per_token); });
-  text += row("  share of bandwidth", [&](const ModeFigures& mode) {
-    return fmt::format("{:.3f}", ShareOfBandwidth(report, mode));
+  text += row("  share of bandwidth", [](const ModeFigures& mode) {
+    return fmt::format("{:.3f} of {:.1f} GB/s", ShareOfBandwidth(mode),
+                       mode.read_bandwidth.Median() / 1e9);
   });
   text += row("  x dense, bytes allow",
               [&](const ModeFigures& mode) { return GainCell(DecodeGain(report, mode)); });

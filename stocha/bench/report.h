@@ -37,8 +37,8 @@ struct Gain {
 std::optional<Gain> DecodeGain(const BenchReport& report, const ModeFigures& mode);
 std::optional<Gain> FfnGain(const BenchReport& report, const ModeFigures& mode);
 
-// Of the read bandwidth, that decoding in this mode reaches.
-double ShareOfBandwidth(const BenchReport& report, const ModeFigures& mode);
+// Of the read bandwidth around it, that decoding in this mode reaches: the median of the rounds.
+double ShareOfBandwidth(const ModeFigures& mode);
 
 // Of the neurons that fire, those that the mode finds, on the inputs of the FFN-only walk: 1 but
 // for screened. 1 too where no other mode was measured.

@@ -66,7 +66,7 @@ std::string ReportJson(const BenchReport& report) {
       {"ffn_bytes_per_token",
        ByMode(report, [](const ModeFigures& mode) { return mode.ffn_bytes_per_token; })},
       {"share_of_bandwidth",
-       ByMode(report, [&](const ModeFigures& mode) { return ShareOfBandwidth(report, mode); })},
+       ByMode(report, [](const ModeFigures& mode) { return ShareOfBandwidth(mode); })},
       {"decode_gain",
        ByMode(report, [&](const ModeFigures& mode) { return GainJson(DecodeGain(report, mode)); })},
       {"ffn_gain",
@@ -80,8 +80,11 @@ std::string ReportJson(const BenchReport& report) {
         {"prefill_tokens_per_s",
          ByMode(report,
                 [](const ModeFigures& mode) { return SamplesJson(mode.prefill_tokens_per_s); })},
-        {"ffn_us_per_token", ByMode(report, [](const ModeFigures& mode) {
-           return SamplesJson(mode.ffn_us_per_token);
+        {"ffn_us_per_token",
+         ByMode(report,
+                [](const ModeFigures& mode) { return SamplesJson(mode.ffn_us_per_token); })},
+        {"read_bandwidth", ByMode(report, [](const ModeFigures& mode) {
+           return SamplesJson(mode.read_bandwidth);
          })}}}};
   return json.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }

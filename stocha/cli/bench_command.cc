@@ -123,12 +123,14 @@ void MeasureBandwidth(const BenchFlags& flags, ThreadPool& pool, Teller& teller,
                       BenchReport* report) {
   if (flags.read_bandwidth != 0) {
     report->read_bandwidth = flags.read_bandwidth * 1e9;
+    report->options.read_bandwidth = [given = report->read_bandwidth] { return given; };
     return;
   }
   teller.Tell("measuring read bandwidth", 0);
   report->bandwidth_buffer_bytes = BandwidthBufferBytes(AvailableMemory());
-  report->read_bandwidth = MeasureReadBandwidth(report->bandwidth_buffer_bytes, pool,
-                                                [&teller] { return teller.stopped(); });
+  const auto probe = std::make_shared<BandwidthProbe>(report->bandwidth_buffer_bytes, pool);
+  report->read_bandwidth = probe->Best([&teller] { return teller.stopped(); });
+  report->options.read_bandwidth = [probe] { return probe->Pass(); };
 }
 
 // "q8_0", or that of the gate too where it is another.
