@@ -14,8 +14,12 @@ std::vector<std::string> FeaturesOf(Isa isa) {
       return {};
     case Isa::kAvx2:
       return {"avx2", "fma", "f16c"};
+    case Isa::kAvxVnni:
+      return {"avx2", "fma", "f16c", "avx_vnni"};
     case Isa::kAvx512:
       return {"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"};
+    case Isa::kNeon:
+      return {"asimd", "asimddp"};
   }
   return {};
 }

@@ -60,8 +60,13 @@ inline V PowerOfTwo(V x) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(exponent, 23));
 }
 
-inline __m256 Low(V x) { return _mm512_castps512_ps256(x); }
-inline __m256 High(V x) { return _mm512_extractf32x8_ps(x, 1); }
+// Lanes i + 8, then + 4, + 2, + 1.
+inline float SumLanes(V x) {
+  const __m256 sums8 = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
+  const __m128 sums4 = _mm_add_ps(_mm256_castps256_ps128(sums8), _mm256_extractf128_ps(sums8, 1));
+  const __m128 sums2 = _mm_add_ps(sums4, _mm_movehl_ps(sums4, sums4));
+  return _mm_cvtss_f32(_mm_add_ss(sums2, _mm_movehdup_ps(sums2)));
+}
 
 #include "stocha/kernels/vector.inc"
 

@@ -8,10 +8,10 @@
 namespace stocha {
 namespace {
 
-// Null for kScalar.
+// Null where there are none of the ISA: the scalar ones serve.
 const GatedRowKernels* RowKernels(Isa isa) {
 #if defined(__x86_64__)
-  if (isa == Isa::kAvx2) return &kGatedRowAvx2;
+  if (isa == Isa::kAvx2 || isa == Isa::kAvxVnni) return &kGatedRowAvx2;
   if (isa == Isa::kAvx512) return &kGatedRowAvx512;
 #endif
   static_cast<void>(isa);

@@ -8,7 +8,7 @@
 
 namespace stocha {
 
-enum class Isa : uint8_t { kScalar, kAvx2, kAvx512 };
+enum class Isa : uint8_t { kScalar, kAvx2, kAvxVnni, kAvx512, kNeon };
 
 constexpr std::string_view IsaName(Isa isa) {
   switch (isa) {
@@ -16,8 +16,12 @@ constexpr std::string_view IsaName(Isa isa) {
       return "scalar";
     case Isa::kAvx2:
       return "avx2";
+    case Isa::kAvxVnni:
+      return "avxvnni";
     case Isa::kAvx512:
       return "avx512";
+    case Isa::kNeon:
+      return "neon";
   }
   return "?";
 }

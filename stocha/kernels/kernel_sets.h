@@ -17,7 +17,10 @@ void ScalarQuantize(const float* x, int64_t n, int8_t* values, float* scale, int
 
 #if defined(__x86_64__)
 extern const KernelTable kAvx2Kernels;
+extern const KernelTable kAvxVnniKernels;
 extern const KernelTable kAvx512Kernels;
+#elif defined(__aarch64__)
+extern const KernelTable kNeonKernels;
 #endif
 
 }  // namespace stocha

@@ -321,30 +321,5 @@ TEST(KernelsTest, NanReachesEveryResultItBelongsTo) {
   }
 }
 
-// One source, one order of sums: a result does not even depend on which vector ISA computed it.
-TEST(KernelsTest, VectorSetsGiveTheSameBits) {
-  if (VectorIsas().size() < 2) GTEST_SKIP() << "this machine has one vector ISA";
-  const KernelTable& one = Kernels(VectorIsas()[0]);
-  const KernelTable& other = Kernels(VectorIsas()[1]);
-  for (const int64_t n : kSizes) {
-    const Operands<uint16_t> o(n);
-    std::vector<float> a(13 * 9);
-    std::vector<float> b(13 * 9);
-    one.bf16.dot(o.Weights(), o.X(), n, a.data(), 13);
-    other.bf16.dot(o.Weights(), o.X(), n, b.data(), 13);
-    EXPECT_EQ(a, b) << "dot, n " << n;
-    std::vector<float> x = o.x;
-    std::vector<float> y = o.x;
-    one.silu(o.x.data(), n, x.data());
-    other.silu(o.x.data(), n, y.data());
-    EXPECT_EQ(x, y) << "silu, n " << n;
-    EXPECT_EQ(one.exp_sum(o.x.data(), 1, n, x.data()), other.exp_sum(o.x.data(), 1, n, y.data()));
-    EXPECT_EQ(x, y) << "exp_sum, n " << n;
-    one.rms_norm(o.x.data(), o.x.data(), 1e-5f, n, x.data());
-    other.rms_norm(o.x.data(), o.x.data(), 1e-5f, n, y.data());
-    EXPECT_EQ(x, y) << "rms_norm, n " << n;
-  }
-}
-
 }  // namespace
 }  // namespace stocha

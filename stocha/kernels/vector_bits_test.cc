@@ -1,0 +1,144 @@
+// The bits that the kernels give, recorded: one order of sums makes them the same in every vector
+// set (in the scalar one too, where rows are packed), on every kind of machine.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <bit>
+#include <random>
+#include <vector>
+
+#include "stocha/base/dtype.h"
+#include "stocha/kernels/isa.h"
+#include "stocha/kernels/kernels.h"
+#include "stocha/kernels/packed.h"
+
+namespace stocha {
+namespace {
+
+constexpr int64_t kRows = 13;
+constexpr int64_t kVectors = 19;  // more than kernels take together
+
+// FNV-1a over the bits of floats.
+class Digest {
+ public:
+  void Add(const std::vector<float>& values) {
+    for (const float value : values) {
+      hash_ = (hash_ ^ std::bit_cast<uint32_t>(value)) * 0x100000001B3U;
+    }
+  }
+  uint64_t hash() const { return hash_; }
+
+ private:
+  uint64_t hash_ = 0xCBF29CE484222325U;
+};
+
+// Made without rounding, so that they are the same whatever the machine: 24 bits in -8 .. 8.
+std::vector<float> ExactFloats(int64_t count, uint32_t seed) {
+  std::mt19937 generator(seed);
+  std::vector<float> values(static_cast<size_t>(count));
+  for (float& value : values) {
+    value = static_cast<float>(static_cast<int32_t>(generator()) >> 8) * 0x1p-20F;
+  }
+  return values;
+}
+
+template <typename W>
+void AddProducts(const WeightKernels<W>& kernels, const std::vector<W>& weights,
+                 const std::vector<float>& x, int64_t n, Digest* digest) {
+  const Rows<const W> rows = {.data = weights.data(), .stride = n, .count = kRows};
+  std::vector<float> products(kVectors * kRows);
+  kernels.dot(rows, {.data = x.data(), .stride = n, .count = kVectors}, n, products.data(), kRows);
+  digest->Add(products);
+  std::vector<float> y = x;
+  kernels.axpy(rows, products.data(), kRows, {.data = y.data(), .stride = n, .count = kVectors}, n);
+  digest->Add(y);
+}
+
+TEST(VectorBitsTest, FloatKernels) {
+  const std::vector<Isa> isas = AvailableIsas();
+  for (size_t i = 1; i < isas.size(); ++i) {  // all but the scalar set
+    const KernelTable& kernels = Kernels(isas[i]);
+    Digest digest;
+    for (const int64_t n : {1, 7, 16, 33, 100, 1031}) {
+      const std::vector<float> weights = ExactFloats(kRows * n, 1);
+      const std::vector<float> x = ExactFloats(kVectors * n, 2);
+      std::vector<uint16_t> halves(weights.size());
+      std::transform(weights.begin(), weights.end(), halves.begin(), F32ToBF16);
+      AddProducts(kernels.f32, weights, x, n, &digest);
+      AddProducts(kernels.bf16, halves, x, n, &digest);
+      std::vector<float> y(x.size());
+      const auto size = static_cast<int64_t>(x.size());
+      kernels.silu(x.data(), size, y.data());
+      digest.Add(y);
+      digest.Add({kernels.exp_sum(x.data(), 1.5F, size, y.data())});
+      digest.Add(y);
+      kernels.rms_norm(x.data(), x.data(), 1e-5F, size, y.data());
+      digest.Add(y);
+    }
+    EXPECT_EQ(digest.hash(), 16694902682116539242U) << IsaName(isas[i]);
+  }
+}
+
+// Rows of any bytes, whose scales, the last `scale_bytes`, are f16 numbers in 2^-8 .. 2^-4.
+std::vector<uint8_t> ExactRows(PackedFormat format, int64_t n, int64_t scale_bytes) {
+  const int64_t row_bytes = RowBytes(format, n);
+  std::mt19937 generator(3);
+  std::vector<uint8_t> rows(static_cast<size_t>(kRows * row_bytes));
+  for (uint8_t& byte : rows) byte = static_cast<uint8_t>(generator());
+  for (int64_t r = 0; r < kRows; ++r) {
+    for (int64_t i = row_bytes - scale_bytes + 1; i < row_bytes; i += 2) {
+      uint8_t& high_byte = rows[r * row_bytes + i];
+      high_byte = static_cast<uint8_t>(0x1C + high_byte % 16);
+    }
+  }
+  return rows;
+}
+
+TEST(VectorBitsTest, PackedKernels) {
+  for (const Isa isa : AvailableIsas()) {
+    const KernelTable& kernels = Kernels(isa);
+    Digest digest;
+    for (const int64_t n : {32, 160, 512, 1376}) {
+      const std::vector<float> x = ExactFloats(kVectors * n, 2);
+      const int64_t stride = QuantizedRows::Stride(n);
+      const int64_t blocks = QuantizedRows::BlockStride(n);
+      std::vector<int8_t> values(static_cast<size_t>(kVectors * stride));
+      std::vector<float> scale(static_cast<size_t>(kVectors * blocks));
+      std::vector<int32_t> sum(scale.size());
+      std::vector<float> energy(scale.size());
+      for (int64_t t = 0; t < kVectors; ++t) {
+        kernels.quantize(x.data() + t * n, n, values.data() + t * stride, scale.data() + t * blocks,
+                         sum.data() + t * blocks, energy.data() + t * blocks);
+      }
+      digest.Add(scale);
+      digest.Add(energy);
+      const QuantizedRows quantized = {.values = values.data(),
+                                       .scale = scale.data(),
+                                       .sum = sum.data(),
+                                       .energy = energy.data(),
+                                       .n = n,
+                                       .count = kVectors};
+      const auto add = [&](const PackedKernels& packed, PackedFormat format, int64_t scale_bytes) {
+        const std::vector<uint8_t> bytes = ExactRows(format, n, scale_bytes);
+        const Rows<const uint8_t> rows = {
+            .data = bytes.data(), .stride = RowBytes(format, n), .count = kRows};
+        std::vector<float> products(kVectors * kRows);
+        packed.dot(rows, quantized, products.data(), kRows);
+        digest.Add(products);
+        std::vector<float> y = x;
+        packed.axpy(rows, products.data(), kRows,
+                    {.data = y.data(), .stride = n, .count = kVectors}, n);
+        digest.Add(y);
+        packed.ffn(rows, rows, x.data(), quantized, y.data());
+        digest.Add(y);
+      };
+      add(kernels.q8_0, PackedFormat::kQ8_0, n / kBlock * 2);
+      add(kernels.q4_0, PackedFormat::kQ4_0, n / kBlock * 2);
+      add(kernels.q4_k, PackedFormat::kQ4_K, SuperBlocks(n) * 4);
+    }
+    EXPECT_EQ(digest.hash(), 8209040087312207570U) << IsaName(isa);
+  }
+}
+
+}  // namespace
+}  // namespace stocha
