@@ -1,0 +1,20 @@
+# Kernels and what they need, for a machine whose libraries are not installed here: {fmt} as headers
+# alone, GoogleTest from its sources.
+
+# /usr/include itself would give this machine's C library.
+file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/headers)
+file(CREATE_LINK /usr/include/fmt ${CMAKE_BINARY_DIR}/headers/fmt SYMBOLIC)
+add_library(fmt::fmt INTERFACE IMPORTED)
+target_include_directories(fmt::fmt INTERFACE ${CMAKE_BINARY_DIR}/headers)
+target_compile_definitions(fmt::fmt INTERFACE FMT_HEADER_ONLY)
+
+set(STOCHA_GTEST_DIR /usr/src/googletest/googletest)
+add_library(gtest_main STATIC ${STOCHA_GTEST_DIR}/src/gtest-all.cc ${STOCHA_GTEST_DIR}/src/gtest_main.cc)
+target_include_directories(gtest_main SYSTEM PUBLIC ${STOCHA_GTEST_DIR}/include
+                                             PRIVATE ${STOCHA_GTEST_DIR})
+target_link_libraries(gtest_main PUBLIC Threads::Threads)
+add_library(GTest::gtest_main ALIAS gtest_main)
+
+add_subdirectory(stocha/base base)
+stocha_library(stocha_model SOURCES stocha/model/activation.cc DEPS stocha_base fmt::fmt)
+add_subdirectory(stocha/kernels kernels)
