@@ -26,7 +26,6 @@ void WalkFfn(const Model& model, const FfnRecording& recording, int64_t pass,
   const Weights& weights = model.weights();
   const int64_t hidden = model.config().hidden_size;
   const int64_t count = recording.tokens(pass);
-  const auto blocks = static_cast<int64_t>(ws.fired.size());
   const bool packed = weights.packed();
   const std::vector<Token> tokens(static_cast<size_t>(count), Token{.activation = activation});
   for (size_t layer = 0; layer < weights.layers.size(); ++layer) {
@@ -37,7 +36,7 @@ void WalkFfn(const Model& model, const FfnRecording& recording, int64_t pass,
       if (packed) ws.normed_bytes.Set(ws.kernels, t, normed);
     });
     Ffn(weights.layers[layer], static_cast<int>(layer), tokens, ws);
-    for (int64_t t = 0; t < count; ++t) AddFfnOutput(ws, blocks, count, t, hidden, out);
+    for (int64_t t = 0; t < count; ++t) AddFfnOutput(ws, count, t, hidden, out);
   }
 }
 

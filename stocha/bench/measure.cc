@@ -79,11 +79,16 @@ class Measurer {
   }
 
   // Tokens first .. first + count - 1 of every sequence in one pass.
+  const Model& ModelNow() const {
+    const bool other = workspace_.ffn_mode == FfnMode::kDense && options_.dense_model != nullptr;
+    return other ? *options_.dense_model : model_;
+  }
+
   void Forward(int64_t first, int64_t count) {
     std::vector<Step> steps;
     steps.reserve(caches_.size());
     for (size_t s = 0; s < caches_.size(); ++s) steps.push_back(MakeStep(s, first, count));
-    model_.Forward(steps, workspace_);
+    ModelNow().Forward(steps, workspace_);
   }
 
   Step MakeStep(size_t sequence, int64_t first, int64_t count) {
@@ -107,7 +112,7 @@ class Measurer {
     const int64_t prompt = std::min(kWarmUpTokens, options_.prompt_tokens);
     for (size_t s = 0; s < caches_.size(); ++s) {
       const Step step = MakeStep(s, 0, prompt);
-      model_.Forward({&step, 1}, workspace_);
+      ModelNow().Forward({&step, 1}, workspace_);
     }
     const int64_t passes = std::min(kWalkPasses, tokens_a_sequence() - prompt);
     recording_ = std::make_unique<FfnRecording>(config_, workspace_);
@@ -121,7 +126,7 @@ class Measurer {
     for (size_t s = 0; s < caches_.size(); ++s) {
       Report(figures.mode, "prefill", static_cast<double>(s) / static_cast<double>(caches_.size()));
       const Step step = MakeStep(s, 0, options_.prompt_tokens);
-      model_.Forward({&step, 1}, workspace_);
+      ModelNow().Forward({&step, 1}, workspace_);
     }
     const auto tokens = static_cast<double>(options_.batch * options_.prompt_tokens);
     figures.prefill_tokens_per_s.values.push_back(tokens / watch.Seconds());
@@ -165,7 +170,7 @@ class Measurer {
     do {
       for (int64_t pass = 0; pass < recording_->passes(); ++pass) {
         Report(figures.mode, "FFN", 0);
-        WalkFfn(model_, *recording_, pass, options_.activation, workspace_, out_.data());
+        WalkFfn(ModelNow(), *recording_, pass, options_.activation, workspace_, out_.data());
         tokens += static_cast<double>(recording_->tokens(pass));
       }
     } while (watch.Seconds() < options_.walk_seconds);

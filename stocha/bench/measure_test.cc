@@ -17,7 +17,7 @@ class MeasureTest : public ::testing::Test {
  protected:
   MeasureTest()
       : config_(ParseShape("128,512,2,4,2,300", "test")),
-        synthetic_(config_, QuantizeType::kQ8_0, pool_),
+        synthetic_(config_, QuantizeType::kQ8_0, FfnLayout::kNeurons, pool_),
         model_(synthetic_.MakeModel({1.25F, 1.25F})) {
     options_.modes = {FfnMode::kDense, FfnMode::kExact, FfnMode::kScreened};
     options_.activation = config_.activation;
@@ -116,6 +116,18 @@ TEST_F(MeasureTest, TheWalkRepeatsThePassesItRecorded) {
     EXPECT_EQ(workspace.stats[layer].fired, expected[layer].fired);
     EXPECT_EQ(workspace.stats[layer].bytes, expected[layer].bytes);
   }
+}
+
+// Random weights again, so that what fires differs.
+TEST_F(MeasureTest, DenseMayHaveAModelOfItsOwn) {
+  const SyntheticModel rows(config_, QuantizeType::kQ8_0, FfnLayout::kRows, pool_);
+  const Model dense = rows.MakeModel({1.25F, 1.25F});
+  options_.modes = {FfnMode::kDense};
+  const double shared = Run()[0].active_fraction[1];
+  options_.dense_model = &dense;
+  const std::vector<ModeFigures> modes = Run();
+  EXPECT_NE(modes[0].active_fraction[1], shared);
+  EXPECT_GT(modes[0].ffn_bytes_per_token, 0);
 }
 
 }  // namespace

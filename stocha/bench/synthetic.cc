@@ -100,12 +100,16 @@ void FillTensor(const PackedTensor& tensor, const ModelConfig& config, uint64_t 
 
 }  // namespace
 
-SyntheticModel::SyntheticModel(const ModelConfig& config, QuantizeType type, ThreadPool& pool)
+SyntheticModel::SyntheticModel(const ModelConfig& config, QuantizeType type, FfnLayout layout,
+                               ThreadPool& pool)
     : config_(config),
       type_(type),
-      tensors_(ListPackedTensors(config, [type](const TensorSpec& spec) {
-        return FittingType(WantedType(type, spec.role), spec.shape[1]);
-      })) {
+      tensors_(ListPackedTensors(
+          config,
+          [type, layout](const TensorSpec& spec) {
+            return FittingType(WantedType(type, spec.role, layout), spec.shape[1]);
+          },
+          layout)) {
   int64_t total = 0;
   for (const PackedTensor& tensor : tensors_) total += StoredBytes(tensor);
   RequireMemory(total, AvailableMemory(), "--shape", "the weights");

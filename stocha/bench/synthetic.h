@@ -26,7 +26,7 @@ namespace stocha {
 class SyntheticModel {
  public:
   // Throws Error when memory is short.
-  SyntheticModel(const ModelConfig& config, QuantizeType type, ThreadPool& pool);
+  SyntheticModel(const ModelConfig& config, QuantizeType type, FfnLayout layout, ThreadPool& pool);
 
   int64_t bytes() const;
   // With these thresholds ([layers]); valid as long as this is.

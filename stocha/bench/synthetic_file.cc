@@ -50,12 +50,14 @@ std::filesystem::path FindOrMakeSynthetic(const SyntheticSpec& spec,
   const QuantizeType type = ParseQuantizeType(spec.type, "--type");
   std::string shape = spec.shape;
   std::ranges::replace(shape, ',', '-');
-  std::filesystem::path path = folder / fmt::format("{}_{}_sparsity-{}_v{}.gguf", shape, spec.type,
-                                                    spec.sparsity, kFileVersion);
+  std::filesystem::path path =
+      folder / fmt::format("{}_{}{}_sparsity-{}_v{}.gguf", shape, spec.type,
+                           spec.layout == FfnLayout::kRows ? "_rows" : "", spec.sparsity,
+                           kFileVersion);
   if (std::filesystem::exists(path)) return path;
 
   tell("making random weights");
-  const SyntheticModel model(config, type, pool);
+  const SyntheticModel model(config, type, spec.layout, pool);
   MakeDirectories(folder);
   RequireDisk(folder, model.bytes());
   const std::vector<float> thresholds = CalibrateThresholds(

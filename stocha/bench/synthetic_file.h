@@ -7,6 +7,7 @@
 #include <string>
 
 #include "stocha/base/thread_pool.h"
+#include "stocha/engine/weights.h"
 #include "stocha/model/config.h"
 
 namespace stocha {
@@ -15,6 +16,7 @@ struct SyntheticSpec {
   std::string shape;      // as ParseShape takes it
   std::string type;       // as `stocha quantize` takes it
   double sparsity = 0.9;  // the fraction of neurons that stay silent, 0.5 to below 1
+  FfnLayout layout = FfnLayout::kNeurons;
 };
 
 // The packed model file of the spec in `folder`; made there, thresholds calibrated, unless it is

@@ -48,7 +48,7 @@ class SyntheticTest : public ::testing::Test {
 TEST_F(SyntheticTest, HasStatesOfAModelInEveryType) {
   const ModelConfig config = ParseShape(kShape, "test");
   for (const std::string& name : QuantizeTypeNames()) {
-    const SyntheticModel synthetic(config, ParseQuantizeType(name, "test"), pool_);
+    const SyntheticModel synthetic(config, ParseQuantizeType(name, "test"), FfnLayout::kNeurons, pool_);
     const std::vector<float> logits =
         Logits(synthetic.MakeModel({}), RandomTokens(config, 40, 5), pool_);
     double squares = 0;
@@ -62,7 +62,7 @@ TEST_F(SyntheticTest, HasStatesOfAModelInEveryType) {
 TEST_F(SyntheticTest, AFileHoldsTheSameModel) {
   const ModelConfig config = ParseShape(kShape, "test");
   const std::vector<float> thresholds = {0.5F, 1.25F};
-  const SyntheticModel synthetic(config, QuantizeType::kQ8_0, pool_);
+  const SyntheticModel synthetic(config, QuantizeType::kQ8_0, FfnLayout::kNeurons, pool_);
   std::filesystem::create_directories(folder_);
   synthetic.Write(folder_ / "model.gguf", thresholds, [](double) {});
   const Model loaded = Model::Load(folder_ / "model.gguf", pool_);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,10 +51,14 @@ struct BenchFlags {
   bool json = false;
 };
 
+bool Has(const std::vector<FfnMode>& modes, FfnMode mode) {
+  return std::ranges::find(modes, mode) != modes.end();
+}
+
 std::vector<FfnMode> ParseModes(const std::vector<std::string>& names) {
   std::vector<FfnMode> modes;
   const auto add = [&modes](FfnMode mode) {
-    if (std::ranges::find(modes, mode) == modes.end()) modes.push_back(mode);
+    if (!Has(modes, mode)) modes.push_back(mode);
   };
   for (const std::string& name : names) {
     if (name == "all") {
@@ -111,11 +116,13 @@ std::vector<int32_t> TextTokens(const BenchFlags& flags, int64_t needed) {
 }
 
 // The model's file, made if it is a shape's.
-std::string FindModel(const BenchFlags& flags, ThreadPool& pool, Teller& teller) {
+std::string FindModel(const BenchFlags& flags, FfnLayout layout, ThreadPool& pool, Teller& teller) {
   if (!flags.model.empty()) return flags.model;
   const std::filesystem::path folder =
       flags.cache.empty() ? DefaultCacheFolder() : std::filesystem::path(flags.cache);
-  return FindOrMakeSynthetic(flags.synthetic, folder, pool,
+  SyntheticSpec spec = flags.synthetic;
+  spec.layout = layout;
+  return FindOrMakeSynthetic(spec, folder, pool,
                              [&teller](const std::string& doing) { teller.Tell(doing, 0); });
 }
 
@@ -154,8 +161,13 @@ BenchReport Bench(const BenchFlags& flags, Teller& teller) {
                                     .batch = flags.batch,
                                     .rounds = flags.rounds}};
   ThreadPool pool(report.threads);
-  const std::string path = FindModel(flags, pool, teller);
-  const Model model = Model::Load(path, pool);
+  const Model model = Model::Load(FindModel(flags, FfnLayout::kNeurons, pool, teller), pool);
+  // Dense, what the others are compared with, has the layout that is best for it.
+  std::optional<Model> dense_model;
+  if (flags.model.empty() && Has(report.options.modes, FfnMode::kDense)) {
+    dense_model = Model::Load(FindModel(flags, FfnLayout::kRows, pool, teller), pool);
+    report.options.dense_model = &*dense_model;
+  }
   report.type = flags.model.empty() ? flags.synthetic.type : TypesOf(model.weights());
   report.options.activation = flags.activation.empty()
                                   ? model.config().activation

@@ -29,9 +29,17 @@ struct QuantizeFlags {
   std::string model;
   std::string output;
   std::string type;
+  std::string layout = "auto";
   int threads = 0;  // 0: all processors
   bool json = false;
 };
+
+// Neurons apart pay only where some are silent.
+FfnLayout ChooseLayout(const QuantizeFlags& flags, const ModelConfig& config) {
+  if (flags.layout == "neurons") return FfnLayout::kNeurons;
+  if (flags.layout == "rows") return FfnLayout::kRows;
+  return config.activation.kind == ActivationKind::kSilu ? FfnLayout::kRows : FfnLayout::kNeurons;
+}
 
 // The weights are mapped while the output is renamed over whatever has its name.
 void CheckOutput(const QuantizeFlags& flags) {
@@ -84,7 +92,8 @@ void RunQuantize(const QuantizeFlags& flags) {
   {
     const auto total = static_cast<uint64_t>(CountParameters(model.source.header.config));
     Progress progress({.label = "quantize", .unit = "weights", .total = total});
-    parts = Quantize(model.source, type, flags.output, pool, [&](int64_t done) {
+    const FfnLayout layout = ChooseLayout(flags, model.source.header.config);
+    parts = Quantize(model.source, type, layout, flags.output, pool, [&](int64_t done) {
       if (stop.requested()) throw Error({.where = "quantize", .what = "interrupted"});
       progress.Update(static_cast<uint64_t>(done), static_cast<double>(done), "");
     });
@@ -109,6 +118,11 @@ void AddQuantizeCommand(CLI::App& app, Run& run) {
   sub->add_option("--type", flags->type,
                   "f32, bf16, q8_0, q4_0, q4_k, or mixed (gate in 4 bits, the rest in 8)")
       ->required();
+  sub->add_option("--layout", flags->layout,
+                  "neurons: up and down row by row, so that silent neurons are passed over; rows: "
+                  "matrices, the fastest where all fire; auto: rows for SiLU, else neurons")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "neurons", "rows"}));
   sub->add_option("--threads", flags->threads, "0: all processors")
       ->capture_default_str()
       ->check(CLI::Range(0, kMaxThreads));

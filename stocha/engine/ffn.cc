@@ -5,6 +5,8 @@
 #include <numeric>
 
 #include "stocha/engine/activate.h"
+#include "stocha/engine/memory.h"
+#include "stocha/engine/project.h"
 #include "stocha/kernels/packed.h"
 
 namespace stocha {
@@ -17,14 +19,15 @@ constexpr int64_t kGroup = 16;
 // Zen 4: faster where a neuron's two rows are shorter than this many bytes, slower where longer.
 constexpr int64_t kStreamBytes = 8192;
 
-// Tokens that go together share a neuron's rows in dense tiles; below this active fraction it is
-// faster to skip all the same. Measured on Zen 4, at 12 M and 120 M parameters, prefill of 1500
-// tokens, where the two meet at 0.5. A token alone is never slower for skipping.
-constexpr double kTogetherCrossover = 0.5;
+// Below these active fractions it is faster to read the neurons that fire alone than all of them.
+// Tokens that go together share a neuron's rows in dense tiles, so that skipping pays later.
+// Measured on Zen 4 with q8_0, hidden 2048, FFN 8192 (docs/benchmarks.md).
+constexpr double kAloneCrossover = 0.7;
+constexpr double kTogetherCrossover = 0.45;
 
 bool SkipSilent(const Workspace& ws, int layer, size_t tokens) {
   if (ws.ffn_mode != FfnMode::kAuto) return ws.ffn_mode != FfnMode::kDense;
-  return tokens == 1 || ws.last_fraction[layer] < kTogetherCrossover;
+  return ws.last_fraction[layer] < (tokens == 1 ? kAloneCrossover : kTogetherCrossover);
 }
 
 // One block of neurons for all tokens of the pass, on one thread.
@@ -72,6 +75,27 @@ class Block {
       fired += neurons_ - std::count(act, act + neurons_, 0.0F);
     }
     return fired;
+  }
+
+  // Adds to the counts of the layer's neurons, [neurons].
+  void CountFired(int64_t* counts) const {
+    for (int64_t t = 0; t < count_; ++t) {
+      const float* act = act_.data() + t * kNeuronBlock;
+      for (int64_t i = 0; i < neurons_; ++i) counts[first_ + i] += act[i] != 0 ? 1 : 0;
+    }
+  }
+
+  // ws.hidden = act * up, of all neurons.
+  void Hidden(const Workspace& ws) {
+    const int64_t all = weights_.gate.rows;
+    float* hidden = ws.hidden.data() + first_;
+    Dot(kernels_, weights_.up, {.count = neurons_, .first = first_}, x_, hidden, all);
+    for (int64_t t = 0; t < count_; ++t) {
+      for (int64_t i = 0; i < neurons_; ++i) {
+        float& h = hidden[t * all + i];
+        h = Act(t)[i] == 0 ? 0 : Act(t)[i] * h;
+      }
+    }
   }
 
   // Each returns how many neurons' rows it read.
@@ -151,6 +175,16 @@ class Block {
     }
   }
 
+  // Of a mapped packed file, where neurons stand without a gap.
+  void ReadAheadOf(std::span<const int32_t> neurons) const {
+    const auto* first = static_cast<const std::byte*>(weights_.up.data);
+    const auto bytes = static_cast<size_t>(NeuronBytes());
+    for (size_t begin = 0, end = 0; begin < neurons.size(); begin = end) {
+      for (end = begin + 1; end < neurons.size() && neurons[end] == neurons[end - 1] + 1;) ++end;
+      ReadAhead({first + static_cast<size_t>(neurons[begin]) * bytes, (end - begin) * bytes});
+    }
+  }
+
   // The neurons that fire for token `t`. Tokens follow each other while the rows that they share
   // are in the cache: faster than to take a neuron's tokens together, whose sums are then not.
   void SparseToken(int64_t t, std::array<bool, kNeuronBlock>* read) {
@@ -163,6 +197,7 @@ class Block {
       act[count] = Act(t)[i];
       firing[count++] = static_cast<int32_t>(first_ + i);
     }
+    if (weights_.on_disk) ReadAheadOf({firing.data(), static_cast<size_t>(count)});
     const auto token = static_cast<int32_t>(t);
     const Input x = x_.Select(&token, 1);
     float* out = out_ + t * weights_.down.cols;
@@ -195,34 +230,57 @@ class Block {
   std::array<float, kPassTokens * kNeuronBlock> act_;  // [tokens, neurons]
 };
 
+// ws.ffn_blocks, in one part, = down times ws.hidden.
+void DownByRows(const LayerWeights& weights, int64_t tokens, Workspace& ws) {
+  if (IsPacked(weights.down.type)) {
+    ws.pool->ParallelFor(static_cast<int>(tokens), [&](int t, int) {
+      ws.hidden_bytes.Set(ws.kernels, t, ws.hidden.data() + t * weights.down.cols);
+    });
+  }
+  Project(std::array<Projection, 1>{{{&weights.down, nullptr, ws.ffn_blocks.data()}}},
+          ws.Hidden(tokens), ws.kernels, *ws.pool);
+}
+
 }  // namespace
 
 void Ffn(const LayerWeights& weights, int layer, std::span<const Token> tokens, Workspace& ws) {
   const auto blocks = static_cast<int>(ws.fired.size());
   const bool skip = SkipSilent(ws, layer, tokens.size());
+  const bool rows = weights.layout == FfnLayout::kRows;
   ws.pool->ParallelFor(blocks, [&](int index, int) {
     Block block(weights, layer, tokens, index, ws);
     ws.fired[index] = block.Gate();
+    if (!ws.neuron_fired.empty()) block.CountFired(ws.neuron_fired[layer].data());
+    if (rows) {
+      block.Hidden(ws);
+      return;
+    }
     ws.rows_read[index] = skip ? block.Sparse() : block.Dense();
     ws.bytes[index] = block.gate_bytes() + ws.rows_read[index] * block.NeuronBytes();
   });
+  ws.ffn_parts = rows ? 1 : blocks;
   LayerStats pass = {.tokens = static_cast<int64_t>(tokens.size())};
-  for (int index = 0; index < blocks; ++index) {
-    pass.fired += ws.fired[index];
-    pass.rows_read += ws.rows_read[index];
-    pass.bytes += ws.bytes[index];
+  pass.fired = std::accumulate(ws.fired.begin(), ws.fired.end(), int64_t{0});
+  if (rows) {
+    DownByRows(weights, pass.tokens, ws);
+    pass.rows_read = weights.gate.rows;
+    for (const Matrix* matrix : {&weights.gate, &weights.up, &weights.down}) {
+      pass.bytes += matrix->rows * matrix->RowBytes();
+    }
+  } else {
+    pass.rows_read = std::accumulate(ws.rows_read.begin(), ws.rows_read.end(), int64_t{0});
+    pass.bytes = std::accumulate(ws.bytes.begin(), ws.bytes.end(), int64_t{0});
   }
   ws.stats[layer] += pass;
   ws.last_fraction[layer] = pass.ActiveFraction(weights.gate.rows);
 }
 
-void AddFfnOutput(const Workspace& ws, int64_t blocks, int64_t tokens, int64_t t,
-                  int64_t hidden_size, float* x) {
+void AddFfnOutput(const Workspace& ws, int64_t tokens, int64_t t, int64_t hidden_size, float* x) {
   constexpr int64_t kColumns = 64;  // summed in registers
   for (int64_t first = 0; first < hidden_size; first += kColumns) {
     const int64_t count = std::min(kColumns, hidden_size - first);
     std::array<float, kColumns> sums{};
-    for (int64_t block = 0; block < blocks; ++block) {
+    for (int64_t block = 0; block < ws.ffn_parts; ++block) {
       const float* part = ws.ffn_blocks.data() + (block * tokens + t) * hidden_size + first;
       for (int64_t i = 0; i < count; ++i) sums[i] += part[i];
     }

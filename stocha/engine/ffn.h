@@ -7,7 +7,8 @@
 // in order: the sum is the same bits whether silent neurons are skipped (sparse) or not (dense),
 // for any number of threads, and for a token alone or among others. (With infinite weights, which
 // dense multiplies by 0, that would not hold.) Only FfnMode::kScreened may differ: it may miss
-// neurons that just fire.
+// neurons that just fire. And of FfnLayout::kRows nothing is skipped: act(gate) * up of all neurons
+// is one more input in 8 bits, so its bits differ from those of kNeurons.
 #ifndef STOCHA_ENGINE_FFN_H_
 #define STOCHA_ENGINE_FFN_H_
 
@@ -24,8 +25,8 @@ void Ffn(const LayerWeights& weights, int layer, std::span<const Token> tokens,
          Workspace& workspace);
 
 // x[0 .. hidden_size) += the sum of token t's blocks, of the last Ffn with `tokens` tokens.
-void AddFfnOutput(const Workspace& workspace, int64_t blocks, int64_t tokens, int64_t t,
-                  int64_t hidden_size, float* x);
+void AddFfnOutput(const Workspace& workspace, int64_t tokens, int64_t t, int64_t hidden_size,
+                  float* x);
 
 }  // namespace stocha
 

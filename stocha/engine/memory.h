@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <span>
 #include <string>
 
 namespace stocha {
@@ -14,10 +15,18 @@ namespace stocha {
 // and what the cgroup leaves. INT64_MAX where neither can be read.
 int64_t AvailableMemory();
 
+// Bytes that this process can have at most, whatever is taken: the machine's memory, and what its
+// cgroups (v1 or v2) allow, with the page cache of the files that it reads.
+int64_t MemoryLimit();
+
 // Throws Error, naming `where`, when `bytes` for `what` are more than `available`. A process that
 // asks for more gets it at first and is killed later, without a message.
 void RequireMemory(int64_t bytes, int64_t available, const std::string& where,
                    const std::string& what);
+
+// What is known of how a mapped file will be read; only advice, which the system may ignore.
+void ExpectRandomReads(std::span<const std::byte> mapped);  // reads nothing around what is wanted
+void ReadAhead(std::span<const std::byte> mapped);  // begins to read what is not in memory yet
 
 // `bytes` bytes at a multiple of 64, not initialised, in huge pages where there are some and the
 // size is worth it. Throws std::bad_alloc.

@@ -26,7 +26,10 @@ TEST(MemoryTest, SaysHowMuchIsNeededAndHowMuchThereIs) {
   }
 }
 
-TEST(MemoryTest, KnowsThatThereIsSome) { EXPECT_GT(AvailableMemory(), 1 << 20); }
+TEST(MemoryTest, KnowsThatThereIsSome) {
+  EXPECT_GT(AvailableMemory(), 1 << 20);
+  EXPECT_GE(MemoryLimit(), AvailableMemory());
+}
 
 TEST(MemoryTest, BuffersAreAligned) {
   for (const int64_t size : {0, 1, 17, 100'000, 5'000'000}) {

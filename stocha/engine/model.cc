@@ -8,6 +8,7 @@
 #include "stocha/base/error.h"
 #include "stocha/engine/attention.h"
 #include "stocha/engine/ffn.h"
+#include "stocha/engine/memory.h"
 #include "stocha/engine/packed_model.h"
 #include "stocha/engine/project.h"
 #include "stocha/model/checkpoint.h"
@@ -58,6 +59,25 @@ std::vector<Token> Flatten(std::span<const Step> steps, const ModelConfig& confi
   return tokens;
 }
 
+void ReadMatrixAhead(const Matrix& matrix) {
+  if (!IsPacked(matrix.type)) return;
+  const auto rows = static_cast<size_t>(matrix.rows);
+  ReadAhead(
+      {static_cast<const std::byte*>(matrix.data), rows * static_cast<size_t>(matrix.stride)});
+  if (matrix.low == nullptr) return;
+  ReadAhead(
+      {static_cast<const std::byte*>(matrix.low), rows * static_cast<size_t>(matrix.low_stride)});
+}
+
+// Asks for what every token reads of a layer, all but its neurons, in one piece: where memory is
+// short the system takes a page at a time otherwise.
+void ReadLayerAhead(const LayerWeights& layer) {
+  for (const Matrix* matrix :
+       {&layer.query, &layer.key, &layer.value, &layer.attention_output, &layer.gate}) {
+    ReadMatrixAhead(*matrix);
+  }
+}
+
 }  // namespace
 
 Model Model::Load(const std::filesystem::path& path, ThreadPool& pool) {
@@ -99,7 +119,6 @@ void Model::Forward(std::span<const Step> steps, Workspace& workspace) const {
 void Model::RunPass(std::span<const Token> tokens, Workspace& ws) const {
   const auto count = static_cast<int64_t>(tokens.size());
   const int64_t hidden = config_.hidden_size;
-  const auto blocks = static_cast<int64_t>(ws.fired.size());
   const auto epsilon = static_cast<float>(config_.rms_norm_eps);
   // normed[t] = RMSNorm(x[t] after `update`).
   const auto update_and_norm = [&](const std::vector<float>& weight, const auto& update) {
@@ -116,12 +135,13 @@ void Model::RunPass(std::span<const Token> tokens, Workspace& ws) const {
     const float* delta = ws.delta.data() + t * hidden;
     for (int64_t i = 0; i < hidden; ++i) x[i] += delta[i];
   };
-  const auto add_ffn = [&](int t, float* x) { AddFfnOutput(ws, blocks, count, t, hidden, x); };
+  const auto add_ffn = [&](int t, float* x) { AddFfnOutput(ws, count, t, hidden, x); };
 
   PrepareRope(inverse_frequencies_, tokens, ws);
   update_and_norm(weights_.layers.front().input_norm, embed);
   for (size_t l = 0; l < weights_.layers.size(); ++l) {
     const LayerWeights& layer = weights_.layers[l];
+    if (layer.on_disk) ReadLayerAhead(layer);
     Attention(config_, layer, static_cast<int>(l), tokens, ws);
     update_and_norm(layer.post_attention_norm, add_attention);
     if (ws.on_ffn_input) ws.on_ffn_input(static_cast<int>(l), count);
@@ -147,6 +167,7 @@ void Model::RunHead(std::span<const Token> tokens, Workspace& ws) const {
     wanted.push_back(tokens[t].logits);
   }
   if (wanted.empty()) return;
+  if (weights_.layers.back().on_disk) ReadMatrixAhead(weights_.head);
   Project(std::array<Projection, 1>{{{&weights_.head, nullptr, ws.logits.data()}}},
           ws.Normed(static_cast<int64_t>(wanted.size())), ws.kernels, *ws.pool);
   ws.other_bytes += weights_.head.rows * weights_.head.RowBytes();

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "stocha/base/error.h"
+#include "stocha/engine/memory.h"
 #include "stocha/model/json.h"
 
 namespace stocha {
@@ -45,10 +46,13 @@ class Reader {
       Fail(kFormatsKey, std::to_string(formats_->size()),
            "one of each tensor, " + std::to_string(content_.tensors.size()));
     }
+    if (content_.Find(NeuronsName(0)) == nullptr) layout_ = FfnLayout::kRows;
+    model.header.layout = layout_;
     model.tensors =
-        ListPackedTensors(config, [this](const TensorSpec& spec) { return TypeOf(spec); });
+        ListPackedTensors(config, [this](const TensorSpec& spec) { return TypeOf(spec); }, layout_);
     model.weights.layers.resize(static_cast<size_t>(config.num_hidden_layers));
     for (const PackedTensor& tensor : model.tensors) Place(tensor, &model.weights);
+    for (LayerWeights& layer : model.weights.layers) layer.layout = layout_;
     CheckNoOthers(model.tensors);
     if (config.tie_word_embeddings) model.weights.head = model.weights.embedding;
     for (size_t l = 0; l < model.header.thresholds.size(); ++l) {
@@ -140,7 +144,8 @@ class Reader {
 
   // As the file says, found possible.
   WeightType TypeOf(const TensorSpec& spec) const {
-    const std::string name = spec.role == TensorRole::kUp ? NeuronsName(spec.layer) : spec.name;
+    const bool neurons = layout_ == FfnLayout::kNeurons && spec.role == TensorRole::kUp;
+    const std::string name = neurons ? NeuronsName(spec.layer) : spec.name;
     const bool planes = spec.role == TensorRole::kGate && content_.Find(name + ".high") != nullptr;
     const std::string* format = FormatOf(name);
     if (format == nullptr && !planes) Fail("tensor \"" + name + "\"", "nothing", "weights");
@@ -210,6 +215,7 @@ class Reader {
   const GgufContent& content_;
   std::string where_;
   const std::vector<std::string>* formats_ = nullptr;  // [tensors]
+  FfnLayout layout_ = FfnLayout::kNeurons;
 };
 
 }  // namespace
@@ -221,6 +227,13 @@ PackedModel ParsePackedModel(const GgufContent& content, std::string_view where)
 PackedModelFile PackedModelFile::Open(const std::filesystem::path& path) {
   PackedModelFile opened = {.file = GgufFile::Open(path), .model = {}};
   opened.model = ParsePackedModel(opened.file.content, path.string());
+  if (static_cast<int64_t>(opened.file.file.bytes().size()) < MemoryLimit()) return opened;
+  for (const PackedTensor& tensor : opened.model.tensors) {
+    if (tensor.part != PackedPart::kNeurons) continue;
+    // Else each neuron that fires would bring megabytes around it, and push out what is needed.
+    ExpectRandomReads(opened.file.content.Find(tensor.name)->bytes);
+    opened.model.weights.layers[tensor.spec.layer].on_disk = true;
+  }
   return opened;
 }
 
@@ -255,7 +268,7 @@ std::vector<float> UnpackRows(const Weights& weights, const TensorSpec& spec, in
   const Matrix& matrix = *MatrixOf(weights, spec);
   const int64_t cols = spec.shape[1];
   std::vector<float> values(static_cast<size_t>(count * cols));  // [count, cols]
-  if (spec.role != TensorRole::kDown) {
+  if (spec.role != TensorRole::kDown || weights.layers[spec.layer].layout == FfnLayout::kRows) {
     for (int64_t r = 0; r < count; ++r) {
       UnpackMatrixRow(matrix, first + r, values.data() + r * cols);
     }

@@ -48,6 +48,7 @@ struct PackedHeader {
   // Neurons that are ordered from hot to cold: of each tenth of a layer's, the fraction that fired,
   // [layers, kFiredParts]. Empty where they stand as they were trained.
   std::vector<float> fired;
+  FfnLayout layout = FfnLayout::kNeurons;  // the tensors tell
 };
 
 // Points into the content that it was parsed from.

@@ -62,16 +62,18 @@ PackedTensor Neurons(const TensorSpec& up, WeightType type) {
 
 }  // namespace
 
-std::vector<PackedTensor> ListPackedTensors(const ModelConfig& config, const WeightTypes& types) {
+std::vector<PackedTensor> ListPackedTensors(const ModelConfig& config, const WeightTypes& types,
+                                            FfnLayout layout) {
+  const bool neurons = layout == FfnLayout::kNeurons;
   std::vector<PackedTensor> list;
   for (const TensorSpec& spec : ListTensors(config)) {
-    if (spec.role == TensorRole::kDown) continue;  // stands with up
+    if (neurons && spec.role == TensorRole::kDown) continue;  // stands with up
     if (spec.shape.size() == 1) {
       list.push_back(Vector(spec));
       continue;
     }
     const WeightType type = types(spec);
-    if (spec.role == TensorRole::kUp) {
+    if (neurons && spec.role == TensorRole::kUp) {
       list.push_back(Neurons(spec, type));
     } else if (type == WeightType::kPlanes) {
       list.push_back(Plane(spec, /*high=*/true));

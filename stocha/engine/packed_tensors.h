@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "stocha/engine/matrix.h"
+#include "stocha/engine/weights.h"
 #include "stocha/model/config.h"
 #include "stocha/model/gguf.h"
 #include "stocha/model/tensors.h"
@@ -22,7 +23,8 @@ enum class PackedPart : uint8_t {
   kMatrix,     // rows that are f32 or bf16, of that type; packed ones I8 [rows, bytes of a row]
   kHighPlane,  // of a gate of type kPlanes: NAME.high, I8 [rows, bytes of a row]
   kLowPlane,   // NAME.low, likewise
-  kNeurons,    // up and down of a layer: in a row, the row of up, then that of down transposed
+  kNeurons,    // up and down of a layer: in a row, the row of up, then that of down transposed;
+               // FfnLayout::kRows has two kMatrix instead
 };
 
 struct PackedTensor {
@@ -35,11 +37,13 @@ struct PackedTensor {
   std::vector<int64_t> shape;  // [rows, elements or bytes of a row]; as the spec's of kVector
 };
 
-// The type of a matrix; asked for up, which stands for down too. kPlanes is for the gate alone.
+// The type of a matrix; of neurons, asked for up, which stands for down too. kPlanes is for the
+// gate alone.
 using WeightTypes = std::function<WeightType(const TensorSpec&)>;
 
 // In the order of ListTensors; rows of the types must be possible (RowsFit).
-std::vector<PackedTensor> ListPackedTensors(const ModelConfig& config, const WeightTypes& types);
+std::vector<PackedTensor> ListPackedTensors(const ModelConfig& config, const WeightTypes& types,
+                                            FfnLayout layout);
 
 // "model.layers.3.mlp.neurons"
 std::string NeuronsName(int layer);

@@ -54,9 +54,10 @@ inline QuantizeSource SourceOf(const RandomModel& random) {
 }
 
 inline std::vector<QuantizedPart> WritePacked(const QuantizeSource& source, QuantizeType type,
-                                              const std::filesystem::path& path, int threads = 2) {
+                                              const std::filesystem::path& path, int threads = 2,
+                                              FfnLayout layout = FfnLayout::kNeurons) {
   ThreadPool pool(threads);
-  return Quantize(source, type, path, pool, [](int64_t) {});
+  return Quantize(source, type, layout, path, pool, [](int64_t) {});
 }
 
 // How a forward pass is divided.
@@ -64,7 +65,7 @@ struct Division {
   FfnMode mode = FfnMode::kDense;
   int threads = 1;
   size_t piece = 100;  // tokens a call
-  Isa isa = AvailableIsas().back();
+  Isa isa = SelectedIsa();
 };
 
 // Of all tokens, [tokens, vocab_size].

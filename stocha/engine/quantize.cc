@@ -44,14 +44,18 @@ size_t PartOf(TensorRole role) {
 
 class Writer {
  public:
-  Writer(const QuantizeSource& source, QuantizeType type, const std::filesystem::path& output,
-         ThreadPool& pool, const std::function<void(int64_t)>& progress)
+  Writer(const QuantizeSource& source, QuantizeType type, FfnLayout layout,
+         const std::filesystem::path& output, ThreadPool& pool,
+         const std::function<void(int64_t)>& progress)
       : source_(source),
         type_(type),
-        tensors_(ListPackedTensors(source.header.config,
-                                   [type](const TensorSpec& spec) {
-                                     return FittingType(WantedType(type, spec.role), spec.shape[1]);
-                                   })),
+        layout_(layout),
+        tensors_(ListPackedTensors(
+            source.header.config,
+            [type, layout](const TensorSpec& spec) {
+              return FittingType(WantedType(type, spec.role, layout), spec.shape[1]);
+            },
+            layout)),
         writer_(output, Metadata(), Declared()),
         pool_(pool),
         progress_(progress) {}
@@ -108,7 +112,8 @@ class Writer {
     QuantizedPart& part = parts_[{PartOf(role), tensor.type}];
     part.part = kParts[PartOf(role)];
     part.type = tensor.type;
-    part.wanted = tensor.part == PackedPart::kVector ? WeightType::kF32 : WantedType(type_, role);
+    part.wanted =
+        tensor.part == PackedPart::kVector ? WeightType::kF32 : WantedType(type_, role, layout_);
     part.bytes += bytes;
     part.squares += sums.squares;
     part.error += sums.error;
@@ -221,6 +226,7 @@ class Writer {
 
   const QuantizeSource& source_;
   QuantizeType type_;
+  FfnLayout layout_;
   std::vector<PackedTensor> tensors_;
   GgufWriter writer_;
   ThreadPool& pool_;
@@ -237,9 +243,10 @@ double QuantizedPart::RelativeError() const {
 }
 
 std::vector<QuantizedPart> Quantize(const QuantizeSource& source, QuantizeType type,
-                                    const std::filesystem::path& output, ThreadPool& pool,
+                                    FfnLayout layout, const std::filesystem::path& output,
+                                    ThreadPool& pool,
                                     const std::function<void(int64_t)>& progress) {
-  return Writer(source, type, output, pool, progress).Write();
+  return Writer(source, type, layout, output, pool, progress).Write();
 }
 
 }  // namespace stocha

@@ -35,11 +35,12 @@ struct QuantizedPart {
   double RelativeError() const;
 };
 
-// Writes `output` through AtomicFile; `pool` rounds. `progress` is told how many weights are done,
-// and may throw to stop: then nothing is left. Throws Error, nothing being left, on weights that
-// are not finite or beyond what the type can say.
+// Writes `output`, laid out as `layout` says, through AtomicFile; `pool` rounds. `progress` is told
+// how many weights are done, and may throw to stop: then nothing is left. Throws Error, nothing
+// being left, on weights that are not finite or beyond what the type can say.
 std::vector<QuantizedPart> Quantize(const QuantizeSource& source, QuantizeType type,
-                                    const std::filesystem::path& output, ThreadPool& pool,
+                                    FfnLayout layout, const std::filesystem::path& output,
+                                    ThreadPool& pool,
                                     const std::function<void(int64_t weights)>& progress);
 
 }  // namespace stocha

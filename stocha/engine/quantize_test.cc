@@ -104,7 +104,9 @@ TEST(QuantizeTest, StoppedNothingIsLeft) {
   WriteFile(file.path(), "the old file");
   ThreadPool pool(1);
   const auto stop = [](int64_t) { throw Error({.what = "stopped"}); };
-  EXPECT_THROW(Quantize(SourceOf(random), QuantizeType::kF32, file.path(), pool, stop), Error);
+  EXPECT_THROW(
+      Quantize(SourceOf(random), QuantizeType::kF32, FfnLayout::kNeurons, file.path(), pool, stop),
+      Error);
   EXPECT_EQ(ReadFile(file.path()), "the old file");
 }
 

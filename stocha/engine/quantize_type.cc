@@ -33,7 +33,7 @@ QuantizeType ParseQuantizeType(std::string_view text, std::string_view where) {
   return static_cast<QuantizeType>(found - kNames.begin());
 }
 
-WeightType WantedType(QuantizeType type, TensorRole role) {
+WeightType WantedType(QuantizeType type, TensorRole role, FfnLayout layout) {
   const bool gate = role == TensorRole::kGate;
   switch (type) {
     case QuantizeType::kF32:
@@ -41,7 +41,7 @@ WeightType WantedType(QuantizeType type, TensorRole role) {
     case QuantizeType::kBF16:
       return WeightType::kBF16;
     case QuantizeType::kQ8_0:
-      return gate ? WeightType::kPlanes : WeightType::kQ8_0;
+      return gate && layout == FfnLayout::kNeurons ? WeightType::kPlanes : WeightType::kQ8_0;
     case QuantizeType::kQ4_0:
       return IsVocabulary(role) ? WeightType::kQ8_0 : WeightType::kQ4_0;
     case QuantizeType::kQ4_K:

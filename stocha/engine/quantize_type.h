@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "stocha/engine/matrix.h"
+#include "stocha/engine/weights.h"
 #include "stocha/model/tensors.h"
 
 namespace stocha {
@@ -30,8 +31,9 @@ std::vector<std::string> QuantizeTypeNames();
 // Throws UsageError, naming `where`, on anything else than one of the names.
 QuantizeType ParseQuantizeType(std::string_view text, std::string_view where);
 
-// Of a matrix of ListTensors, as the table has it; and what its rows allow of it.
-WeightType WantedType(QuantizeType type, TensorRole role);
+// Of a matrix of ListTensors, as the table has it; and what its rows allow of it. A layout of rows
+// computes every neuron, so its gate is never in planes.
+WeightType WantedType(QuantizeType type, TensorRole role, FfnLayout layout = FfnLayout::kNeurons);
 WeightType FittingType(WeightType wanted, int64_t cols);
 
 }  // namespace stocha

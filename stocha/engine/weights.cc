@@ -143,7 +143,7 @@ bool Weights::packed() const {
   const auto any = [](const LayerWeights& layer) {
     return IsPacked(layer.query.type) || IsPacked(layer.key.type) || IsPacked(layer.value.type) ||
            IsPacked(layer.attention_output.type) || IsPacked(layer.gate.type) ||
-           IsPacked(layer.up.type);
+           IsPacked(layer.up.type) || IsPacked(layer.down.type);
   };
   return IsPacked(head.type) || std::ranges::any_of(layers, any);
 }

@@ -20,6 +20,12 @@
 
 namespace stocha {
 
+// How up and down of a layer lie.
+enum class FfnLayout : uint8_t {
+  kNeurons,  // up row next to transposed down row, so that silent neurons can be passed over
+  kRows,     // matrices of their own, down not transposed: the fastest where all neurons fire
+};
+
 struct LayerWeights {
   std::vector<float> input_norm;           // [hidden_size]
   Matrix query;                            // [q_size, hidden_size]
@@ -35,10 +41,14 @@ struct LayerWeights {
   Matrix gate;                             // [intermediate_size, hidden_size]
   Matrix up;                               // [intermediate_size, hidden_size], a view of `neurons`
   Matrix down;                             // transposed: [intermediate_size, hidden_size], likewise
+  FfnLayout layout = FfnLayout::kNeurons;  // kRows: down is [hidden_size, intermediate_size]
   Buffer<std::byte> neurons;  // [intermediate_size, up row and down row, padded to 64];
                               // empty when the file holds them so
   // A neuron fires when its gate is above this; only where the activation is sparse.
   float threshold = 0;
+  // Neurons lie in a mapped file that is larger than memory: what fires is asked for together, not
+  // one page after the other.
+  bool on_disk = false;
 };
 
 // The tensor of a spec; it must outlive the weights.

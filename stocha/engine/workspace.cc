@@ -33,6 +33,8 @@ Workspace::Workspace(const ModelConfig& config, ThreadPool* threads, const Optio
       attention(kPassTokens * config.q_size()),
       normed_bytes(kPassTokens, config.hidden_size),
       attention_bytes(kPassTokens, config.q_size()),
+      hidden(kPassTokens * config.intermediate_size),
+      hidden_bytes(kPassTokens, config.intermediate_size),
       rope(kPassTokens * config.head_dim),
       ffn_blocks(NeuronBlocks(config) * kPassTokens * config.hidden_size),
       logits(kPassTokens * config.vocab_size),
@@ -50,6 +52,11 @@ Input Workspace::Attended(int64_t tokens) const {
   return {
       .x = {.data = attention.data(), .stride = attention.size() / kPassTokens, .count = tokens},
       .quantized = attention_bytes.Vectors(tokens)};
+}
+
+Input Workspace::Hidden(int64_t tokens) const {
+  return {.x = {.data = hidden.data(), .stride = hidden.size() / kPassTokens, .count = tokens},
+          .quantized = hidden_bytes.Vectors(tokens)};
 }
 
 }  // namespace stocha

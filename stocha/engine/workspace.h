@@ -90,6 +90,8 @@ struct Workspace {
   std::vector<LayerStats> stats;      // [layers]; the caller may reset it at any time
   int64_t other_bytes = 0;            // of weights read outside the feed-forward layers; likewise
   std::vector<double> last_fraction;  // [layers], active fraction of the last pass
+  // [layers][neurons], the tokens that each neuron fired for; empty, as at first: not counted.
+  std::vector<std::vector<int64_t>> neuron_fired;
 
   // If set, called before each feed-forward layer, when Normed(tokens) is its input.
   std::function<void(int layer, int64_t tokens)> on_ffn_input;
@@ -104,17 +106,22 @@ struct Workspace {
   Buffer<float> attention;       // [T, heads, head_dim]
   QuantizedBuffer normed_bytes;  // normed and attention in 8 bits, for packed weights
   QuantizedBuffer attention_bytes;
-  Buffer<float> rope;                      // [T, 2, head_dim / 2], cosines then sines
-  Buffer<float> ffn_blocks;                // [blocks, T, hidden_size]
-  Buffer<float> logits;                    // [T, vocab_size]
-  std::vector<int64_t> fired;              // [blocks], of one layer
-  std::vector<int64_t> rows_read;          // [blocks]
-  std::vector<int64_t> bytes;              // [blocks]
+  Buffer<float> hidden;            // [T, intermediate_size], act(gate) * up, of FfnLayout::kRows
+  QuantizedBuffer hidden_bytes;    // in 8 bits
+  int64_t ffn_parts = 0;           // parts of ffn_blocks that the last feed-forward layer filled
+  Buffer<float> rope;              // [T, 2, head_dim / 2], cosines then sines
+  Buffer<float> ffn_blocks;        // [blocks, T, hidden_size]
+  Buffer<float> logits;            // [T, vocab_size]
+  std::vector<int64_t> fired;      // [blocks], of one layer
+  std::vector<int64_t> rows_read;  // [blocks]
+  std::vector<int64_t> bytes;      // [blocks]
   std::vector<std::vector<float>> scores;  // [threads][heads of a group, positions]
 
-  // The first `tokens` vectors of normed and of attention, as matrices take them.
+  // The first `tokens` vectors of normed and of attention, as matrices take them; likewise of
+  // hidden.
   Input Normed(int64_t tokens) const;
   Input Attended(int64_t tokens) const;
+  Input Hidden(int64_t tokens) const;
 };
 
 inline int64_t NeuronBlocks(const ModelConfig& config) {
