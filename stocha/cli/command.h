@@ -19,6 +19,7 @@ void AddInspectCommand(CLI::App& app, Run& run);
 void AddReportCommand(CLI::App& app, Run& run);
 void AddBenchCommand(CLI::App& app, Run& run);
 void AddQuantizeCommand(CLI::App& app, Run& run);
+void AddCalibrateCommand(CLI::App& app, Run& run);
 void AddConvertCommand(CLI::App& app, Run& run);
 void AddEncodeCommand(CLI::App& app, Run& run);
 void AddDecodeCommand(CLI::App& app, Run& run);

@@ -86,7 +86,8 @@ struct Inspected {
   std::string type;  // of the weights
   std::optional<int32_t> tokenizer_vocab_size;
   std::vector<StoredTensor> tensors;
-  size_t thresholds = 0;  // of layers that have one
+  size_t thresholds = 0;     // of layers that have one
+  std::vector<float> fired;  // PackedHeader::fired
 };
 
 Inspected InspectDirectory(const std::string& path) {
@@ -107,8 +108,10 @@ Inspected InspectDirectory(const std::string& path) {
 Inspected InspectPacked(const std::string& path) {
   const PackedModelFile packed = PackedModelFile::Open(path);
   const PackedHeader& header = packed.model.header;
-  Inspected model = {
-      .config = header.config, .type = header.type, .thresholds = header.thresholds.size()};
+  Inspected model = {.config = header.config,
+                     .type = header.type,
+                     .thresholds = header.thresholds.size(),
+                     .fired = header.fired};
   if (!header.tokenizer.empty()) {
     model.tokenizer_vocab_size = Tokenizer::FromJson(header.tokenizer, path).vocab_size();
   }
@@ -169,6 +172,14 @@ OrderedJson Describe(const std::string& path, bool list_tensors) {
   shown["tokenizer_vocab_size"] = nullptr;
   if (model.tokenizer_vocab_size) shown["tokenizer_vocab_size"] = *model.tokenizer_vocab_size;
   if (model.thresholds > 0) shown["thresholds"] = model.thresholds;
+  if (!model.fired.empty()) {
+    shown["neuron_order"] = kHotFirst;
+    for (size_t part = 0; part < kFiredParts; ++part) {
+      double sum = 0;
+      for (size_t i = part; i < model.fired.size(); i += kFiredParts) sum += model.fired[i];
+      shown["fired_by_tenth"].push_back(sum / model.config.num_hidden_layers);
+    }
+  }
   for (size_t part = 0; part < kParts.size(); ++part) {
     const std::string name(kParts[part]);
     shown["bytes"][name] = bytes[part];
@@ -205,6 +216,12 @@ void PrintTable(const OrderedJson& shown) {
   row("tokenizer", vocab.is_null() ? "none" : vocab.dump() + " ids");
   if (shown.contains("thresholds")) {
     row("thresholds", "a neuron fires above its layer's, not above 0");
+  }
+  if (shown.contains("neuron_order")) {
+    const OrderedJson& tenths = shown["fired_by_tenth"];
+    row("neurons", fmt::format("{}: {:.1f} % of the first tenth fired, {:.1f} % of the last",
+                               text(shown["neuron_order"]), 100 * tenths.front().get<double>(),
+                               100 * tenths.back().get<double>()));
   }
   for (const auto& [key, value] : shown["config"].items()) {
     // null says that nothing is set; the keys left out say again what stands above or elsewhere.

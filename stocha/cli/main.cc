@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
   stocha::AddReportCommand(app, run);
   stocha::AddBenchCommand(app, run);
   stocha::AddQuantizeCommand(app, run);
+  stocha::AddCalibrateCommand(app, run);
   stocha::AddConvertCommand(app, run);
   stocha::AddEncodeCommand(app, run);
   stocha::AddDecodeCommand(app, run);
