@@ -4,6 +4,10 @@ import os
 import pathlib
 
 import pytest
+import torch
+
+from harness import assert_one_line_error, run
+from random_models import config, save_random_model
 
 REPO = pathlib.Path(__file__).resolve().parent.parent
 
@@ -26,6 +30,23 @@ def stocha(build_dir) -> pathlib.Path:
     program = build_dir / "stocha"
     assert program.is_file(), f"no {program}: build it first (scripts/setup), or set STOCHA_BUILD_DIR"
     return program
+
+
+@pytest.fixture(scope="session")
+def isas(stocha, tmp_path_factory) -> list[str]:
+    """The instruction sets of this machine, as STOCHA_ISA names them, slowest first."""
+    folder = tmp_path_factory.mktemp("isas")
+    save_random_model(config("llama", head_dim=8), torch.float32, folder)
+    command = [stocha, "logits", folder, "--ids", "1", "--output", folder / "logits.safetensors"]
+    found = []
+    for isa in ("scalar", "avx2", "avxvnni", "avx512", "neon"):
+        result = run(*command, env=os.environ | {"STOCHA_ISA": isa})
+        if result.returncode == 0:
+            found.append(isa)
+        else:
+            assert_one_line_error(result, "STOCHA_ISA", isa, "not available on this machine")
+    assert found[0] == "scalar"
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
-from harness import assert_one_line_error, run, run_ok
+from harness import run_ok
 from random_models import SMALL, config, reference_logits, save_random_model
 
 LLAMA3_ROPE = {
@@ -62,24 +62,6 @@ def relu(tmp_path_factory):
     return save_random_model(*MODELS["llama-relu"], tmp_path_factory.mktemp("relu"))
 
 
-@pytest.fixture(scope="module")
-def isas(stocha, relu, tmp_path_factory):
-    """The instruction sets of this machine."""
-    output = tmp_path_factory.mktemp("isas") / "logits.safetensors"
-    found = []
-    for isa in ("scalar", "avx2", "avx512"):
-        environment = os.environ | {"STOCHA_ISA": isa}
-        result = run(
-            stocha, "logits", relu.folder, "--ids", "1", "--output", output, env=environment
-        )
-        if result.returncode == 0:
-            found.append(isa)
-        else:
-            assert_one_line_error(result, "STOCHA_ISA", isa, "not available on this machine")
-    assert found[0] == "scalar"
-    return found
-
-
 @pytest.fixture
 def logits_of(stocha, tmp_path):
     """A function: the file that `stocha logits` writes, as bytes, and its tensor."""
@@ -118,6 +100,12 @@ def test_threads_and_skipping_do_not_change_a_bit(saved, logits_of, isas):
 
 def test_vector_instruction_sets_agree_to_the_bit(relu, logits_of, isas):
     assert len({logits_of(relu.folder, isa=isa)[0] for isa in isas[1:]}) <= 1
+
+
+def test_the_engines_own_tests_pass_with_every_instruction_set(build_dir, isas):
+    for isa in isas:
+        environment = os.environ | {"STOCHA_ISA": isa}
+        run_ok(build_dir / "engine_test", "--gtest_brief=1", env=environment, timeout=300)
 
 
 def philox(key, counter):

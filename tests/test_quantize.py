@@ -213,6 +213,18 @@ def test_commands_take_a_packed_model(stocha, model, packed, tmp_path, kind):
     assert "model.layers.2.mlp.neurons" in [tensor["name"] for tensor in shown["tensors"]]
 
 
+@pytest.mark.parametrize("kind", TYPES)
+def test_every_instruction_set_generates_the_same(stocha, packed, isas, kind):
+    command = [stocha, "generate", packed(kind), "--prompt", "In the", "--max-tokens", 20]
+    texts = {}
+    for isa in isas:
+        environment = os.environ | {"STOCHA_ISA": isa}
+        dense, exact = (run_ok(*command, "--ffn", ffn, env=environment) for ffn in ("dense", "exact"))
+        assert dense == exact, isa
+        texts[isa] = dense
+    assert len(set(texts.values())) == 1, texts
+
+
 def test_summary_says_types_and_errors(stocha, model, tmp_path):
     out = tmp_path / "a.gguf"
     summary = json.loads(
