@@ -1,7 +1,7 @@
 """Decoding with less memory than the model's file: tokens/s and bytes read from the disk a token.
 
-    .venv/bin/python bench/memory_limit.py --limit-mb 1000 --text text.txt \\
-        --stocha trained.gguf,hot.gguf --llama build/peers/models/llama-3.2-1b-q8_0.gguf
+    .venv/bin/python bench/memory_limit.py --limit-mb 1000 \\
+        --stocha hot.gguf,trained.gguf --llama build/peers/models/llama-3.2-1b-q8_0.gguf
 
 Every engine runs in a memory cgroup of its own (v1 or v2; needs root), its file out of the page
 cache before. A model decodes a few tokens, then more, in two runs; the figures are differences, so
@@ -13,6 +13,7 @@ import json
 import mmap
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -71,6 +72,8 @@ def disk_read_rate(path: pathlib.Path, most: int = 1 << 30) -> float:
 
 def run_limited(command: list[str], model: pathlib.Path, limit: int) -> tuple[float, int]:
     """Seconds, and bytes read from the disk, of a command."""
+    if not os.access(command[0], os.X_OK):
+        sys.exit(f"memory_limit: error: no {command[0]}: run scripts/setup, bench/setup-peers")
     drop_from_cache(model)
     cgroup = MemoryCgroup(limit)
     start = time.monotonic()
@@ -108,9 +111,10 @@ def measure(command_of, model: pathlib.Path, options) -> dict:
 
 
 def stocha_command(model: pathlib.Path, tokens: int, options) -> list[str]:
-    command = [options.binary, "bench", model, "--text", options.text, "--ffn", "exact"]
-    command += ["--prompt-tokens", 1, "--gen-tokens", tokens, "--rounds", 1]
-    command += ["--threads", options.threads, "--read-bandwidth", 1, "--json"]
+    """Drawn at random, so that a model does not say the same over and over."""
+    command = [options.binary, "generate", model, "--prompt", options.prompt, "--ffn", "exact"]
+    command += ["--max-tokens", tokens, "--temperature", options.temperature, "--seed", 1]
+    command += ["--ignore-eos", "--threads", options.threads]
     if options.activation:
         command += ["--activation", options.activation]
     return [str(word) for word in command]
@@ -133,8 +137,8 @@ def files(text: str) -> list[pathlib.Path]:
 
 def counts(text: str) -> tuple[int, int]:
     few, many = (int(number) for number in text.split(","))
-    if not 16 <= few < many:  # stocha bench walks the FFN alone with the first 16
-        raise argparse.ArgumentTypeError("want FEW,MANY, from 16 on")
+    if not 0 < few < many:
+        raise argparse.ArgumentTypeError("want FEW,MANY")
     return few, many
 
 
@@ -148,7 +152,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--limit-mb", type=int, required=True, help="memory of an engine, in 10^6 bytes")
     add("--stocha", type=files, default=[], help="packed models, with commas")
     add("--llama", type=files, default=[], help="GGUFs for llama.cpp, with commas")
-    add("--text", type=pathlib.Path, help="whose tokens go through stocha's models")
+    add("--prompt", default="Once upon a time", help="what stocha's models continue")
+    add("--temperature", type=float, default=1, help="of its draws; 20 for random weights (1)")
     add("--activation", help="of stocha's models, if not their own")
     add("--tokens", type=counts, default=(16, 32), help="of the two runs (16,32)")
     add("--rounds", type=int, default=1, help="of all models in turn (1)")
@@ -159,6 +164,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def main(arguments: list[str]) -> None:
     options = parse(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # cleans up
     jobs = [(stocha_command, model) for model in options.stocha]
     jobs += [(llama_command, model) for model in options.llama]
     print(json.dumps({"machine": machine(), "commit": commit(), "limit_mb": options.limit_mb}))

@@ -6,10 +6,11 @@ Random gates fire all alike, so that there is nothing for `stocha calibrate` to 
 gate row is scaled so that its neuron passes the layer's threshold at a rate of its own: the rates
 are those of CALIBRATED, a real model that `stocha calibrate` wrote, made smaller together to the
 synthetic model's active fraction, and dealt to neurons at random. The tokenizer is the real model's
-too, so that a text can be run. It says something about speed, nothing about quality.
+too, filled up, so that a text can be run. It says something about speed, nothing about quality.
 """
 
 import argparse
+import json
 import pathlib
 import statistics
 import sys
@@ -43,6 +44,15 @@ def scaled_rows(rows: np.ndarray, factors: np.ndarray) -> np.ndarray:
     return scaled.view(np.int8)
 
 
+def padded(tokenizer: str, vocab_size: int) -> str:
+    """tokenizer.json with a token for every id that the model may draw."""
+    content = json.loads(tokenizer)
+    vocab = content["model"]["vocab"]
+    ids = {*vocab.values(), *(token["id"] for token in content["added_tokens"])}
+    vocab |= {f"unused{i}": i for i in range(vocab_size) if i not in ids}
+    return json.dumps(content, ensure_ascii=False)
+
+
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -68,9 +78,8 @@ def main(arguments: list[str]) -> None:
             continue
         kinds = field.types
         writer.add_key_value(name, field.contents(), kinds[0], kinds[1] if len(kinds) > 1 else None)
-    for key in ("stocha.tokenizer", "stocha.tokenizer_config"):
-        if key in real:
-            writer.add_string(key, real[key].contents())
+    vocab_size = json.loads(source.fields["stocha.config"].contents())["vocab_size"]
+    writer.add_string("stocha.tokenizer", padded(real["stocha.tokenizer"].contents(), vocab_size))
     for tensor in source.tensors:
         data = np.asarray(tensor.data)
         if tensor.name.endswith("gate_proj.weight.high"):
