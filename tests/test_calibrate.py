@@ -116,10 +116,12 @@ def test_refusals(stocha, model, trained, text, tmp_path):
     empty = tmp_path / "empty.txt"
     empty.write_text("")
     assert_one_line_error(run(stocha, "calibrate", trained, out, "--text", empty), "empty.txt")
-    silu = tmp_path / "silu.gguf"
-    silu.write_bytes(trained.read_bytes())
-    refused = run(stocha, "calibrate", silu, out, "--text", text, "--activation", "silu")
+    refused = run(stocha, "calibrate", trained, out, "--text", text, "--activation", "silu")
     assert_one_line_error(refused, "every neuron fires", "silu", "relu")
+    rows = tmp_path / "rows.gguf"
+    run_ok(stocha, "quantize", model.folder, rows, "--type", "f32", "--layout", "rows")
+    refused = run(stocha, "calibrate", rows, out, "--text", text)
+    assert_one_line_error(refused, "rows.gguf", "--layout neurons")
     assert not out.exists()
 
 

@@ -50,6 +50,13 @@ PackedModelFile OpenPacked(const std::string& path) {
   return PackedModelFile::Open(path);
 }
 
+void CheckLayout(const PackedHeader& header, const std::string& path) {
+  if (header.layout == FfnLayout::kNeurons) return;
+  throw Error({.where = path,
+               .what = "its up and down are matrices, not neuron by neuron",
+               .hint = "quantize again with --layout neurons"});
+}
+
 Activation SparseActivation(const CalibrateFlags& flags, const ModelConfig& config) {
   const Activation activation = flags.activation.empty()
                                     ? config.activation
@@ -100,6 +107,7 @@ void RunCalibrate(const CalibrateFlags& flags) {
   PackedModelFile packed = OpenPacked(flags.model);
   const ModelConfig config = packed.model.header.config;
   const Activation activation = SparseActivation(flags, config);
+  CheckLayout(packed.model.header, flags.model);
   const std::vector<int32_t> ids = TextTokens(flags);
   const StopSignal stop("\nstopping; press Ctrl-C again to quit at once\n");
   const auto check = [&stop] {

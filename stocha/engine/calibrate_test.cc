@@ -145,6 +145,24 @@ TEST_P(CalibrateTypes, SameModelHotFirst) {
   EXPECT_EQ(PackedLogits(after.model, ids, "relu", {.mode = FfnMode::kExact, .threads = 3}), dense);
 }
 
+TEST(CalibrateTest, ReadingFromTheDiskChangesNoBit) {
+  const RandomModel random(BlockConfig(64, Architecture::kLlama));
+  const TemporaryFile file("on-disk");
+  WritePacked(SourceOf(random), QuantizeType::kQ8_0, file.path());
+  const std::vector<int32_t> ids = RandomIds(random.config(), 12);
+  const Division exact = {.mode = FfnMode::kExact, .threads = 2};
+  const std::vector<float> expected =
+      PackedLogits(OpenedModel(file.path()).model, ids, "relu", exact);
+  PackedModelFile packed = PackedModelFile::Open(file.path());
+  EXPECT_FALSE(packed.model.weights.layers[0].on_disk);  // it fits
+  for (LayerWeights& layer : packed.model.weights.layers) {
+    layer.on_disk = true;
+    layer.kept_neurons = kNeuronBlock;
+  }
+  const Model model(packed.model.header.config, std::move(packed.model.weights));
+  EXPECT_EQ(PackedLogits(model, ids, "relu", exact), expected);
+}
+
 TEST(CalibrateTest, StoppedTheOldFileStays) {
   const RandomModel random(BlockConfig(64, Architecture::kLlama));
   const TemporaryFile trained("stop");

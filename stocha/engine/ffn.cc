@@ -117,6 +117,7 @@ class Block {
     std::fill_n(out_, count_ * weights_.up.cols, 0.0F);
     std::array<bool, kNeuronBlock> read{};
     for (int64_t t = 0; t < count_; ++t) SparseToken(t, &read);
+    if (first_ >= weights_.kept_neurons) PutOut(Neurons());
     return std::ranges::count(read, true);
   }
 
@@ -183,6 +184,13 @@ class Block {
       for (end = begin + 1; end < neurons.size() && neurons[end] == neurons[end - 1] + 1;) ++end;
       ReadAhead({first + static_cast<size_t>(neurons[begin]) * bytes, (end - begin) * bytes});
     }
+  }
+
+  // The block's neurons, where they stand without a gap.
+  std::span<const std::byte> Neurons() const {
+    const auto bytes = static_cast<size_t>(NeuronBytes());
+    return {static_cast<const std::byte*>(weights_.up.data) + static_cast<size_t>(first_) * bytes,
+            static_cast<size_t>(neurons_) * bytes};
   }
 
   // The neurons that fire for token `t`. Tokens follow each other while the rows that they share

@@ -103,6 +103,8 @@ void ExpectRandomReads(std::span<const std::byte> mapped) { Advise(mapped, MADV_
 
 void ReadAhead(std::span<const std::byte> mapped) { Advise(mapped, MADV_WILLNEED); }
 
+void PutOut(std::span<const std::byte> mapped) { Advise(mapped, MADV_PAGEOUT); }
+
 void* AllocateAligned(size_t bytes) {
   const size_t alignment = bytes >= 4 * kHugePage ? kHugePage : kAlignment;
   if (bytes > std::numeric_limits<size_t>::max() - alignment) throw std::bad_alloc();

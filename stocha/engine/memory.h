@@ -27,6 +27,7 @@ void RequireMemory(int64_t bytes, int64_t available, const std::string& where,
 // What is known of how a mapped file will be read; only advice, which the system may ignore.
 void ExpectRandomReads(std::span<const std::byte> mapped);  // reads nothing around what is wanted
 void ReadAhead(std::span<const std::byte> mapped);  // begins to read what is not in memory yet
+void PutOut(std::span<const std::byte> mapped);     // not wanted again soon
 
 // `bytes` bytes at a multiple of 64, not initialised, in huge pages where there are some and the
 // size is worth it. Throws std::bad_alloc.

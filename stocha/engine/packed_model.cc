@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 #include "stocha/base/error.h"
@@ -23,6 +24,10 @@ constexpr const char* kFormatsKey = "stocha.formats";
 constexpr const char* kThresholdsKey = "stocha.thresholds";
 constexpr const char* kNeuronOrderKey = "stocha.neuron_order";
 constexpr const char* kNeuronFiredKey = "stocha.neuron_fired";
+
+// Of memory that a file is larger than, left to everything but weights.
+constexpr int64_t kSpareShare = 16;
+constexpr int64_t kSpareBytes = int64_t{24} << 20;
 
 GgufArray Doubles(const std::vector<float>& values) {
   return std::vector<double>(values.begin(), values.end());
@@ -218,6 +223,18 @@ class Reader {
   FfnLayout layout_ = FfnLayout::kNeurons;
 };
 
+// Neurons of a layer that memory has room for beside what every token reads, the key-value cache
+// and scratch.
+int64_t KeptNeurons(const PackedModel& model, int64_t file_bytes, int64_t limit) {
+  const ModelConfig& config = model.header.config;
+  const int64_t all = static_cast<int64_t>(config.num_hidden_layers) * config.intermediate_size;
+  const LayerWeights& layer = model.weights.layers.front();
+  const int64_t neuron_bytes = layer.up.RowBytes() + layer.down.RowBytes();
+  const int64_t others = file_bytes - all * neuron_bytes;
+  const int64_t room = limit - limit / kSpareShare - kSpareBytes - others;
+  return std::max<int64_t>(room, 0) / neuron_bytes / config.num_hidden_layers;
+}
+
 }  // namespace
 
 PackedModel ParsePackedModel(const GgufContent& content, std::string_view where) {
@@ -227,12 +244,19 @@ PackedModel ParsePackedModel(const GgufContent& content, std::string_view where)
 PackedModelFile PackedModelFile::Open(const std::filesystem::path& path) {
   PackedModelFile opened = {.file = GgufFile::Open(path), .model = {}};
   opened.model = ParsePackedModel(opened.file.content, path.string());
-  if (static_cast<int64_t>(opened.file.file.bytes().size()) < MemoryLimit()) return opened;
+  const auto file_bytes = static_cast<int64_t>(opened.file.file.bytes().size());
+  const int64_t limit = MemoryLimit();
+  if (file_bytes < limit) return opened;
+  const int64_t kept = opened.model.header.fired.empty()
+                           ? std::numeric_limits<int64_t>::max()
+                           : KeptNeurons(opened.model, file_bytes, limit);
   for (const PackedTensor& tensor : opened.model.tensors) {
     if (tensor.part != PackedPart::kNeurons) continue;
     // Else each neuron that fires would bring megabytes around it, and push out what is needed.
     ExpectRandomReads(opened.file.content.Find(tensor.name)->bytes);
-    opened.model.weights.layers[tensor.spec.layer].on_disk = true;
+    LayerWeights& layer = opened.model.weights.layers[tensor.spec.layer];
+    layer.on_disk = true;
+    layer.kept_neurons = kept;
   }
   return opened;
 }

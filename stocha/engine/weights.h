@@ -7,7 +7,9 @@
 #ifndef STOCHA_ENGINE_WEIGHTS_H_
 #define STOCHA_ENGINE_WEIGHTS_H_
 
+#include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -49,6 +51,9 @@ struct LayerWeights {
   // Neurons lie in a mapped file that is larger than memory: what fires is asked for together, not
   // one page after the other.
   bool on_disk = false;
+  // With on_disk: neurons from this one on are put out of memory when they have been used, so that
+  // those before them, which fire more often, need not make room.
+  int64_t kept_neurons = std::numeric_limits<int64_t>::max();
 };
 
 // The tensor of a spec; it must outlive the weights.
