@@ -1,6 +1,6 @@
 // A fork-join pool: ParallelFor hands out task indices, the caller works too, and it returns when
-// all are done. It waits for tasks, not for threads: one that the system does not run when a job
-// comes is not missed. Who waits spins briefly, then sleeps, so that an idle pool costs nothing and
+// all are done. It waits for tasks, not for threads: one that the system does not run meanwhile
+// holds nobody up. Who waits spins briefly, then sleeps, so that an idle pool costs nothing and
 // a core that another process shares is not burnt at a barrier.
 #ifndef STOCHA_BASE_THREAD_POOL_H_
 #define STOCHA_BASE_THREAD_POOL_H_

@@ -25,7 +25,9 @@ std::vector<int64_t> Firing::HotFirst(size_t layer) const {
   const std::vector<int64_t>& fired = counts[layer];
   std::vector<int64_t> order(fired.size());
   std::iota(order.begin(), order.end(), 0);
-  std::ranges::stable_sort(order, [&](int64_t a, int64_t b) { return fired[a] > fired[b]; });
+  std::ranges::sort(order, [&](int64_t a, int64_t b) {
+    return fired[a] != fired[b] ? fired[a] > fired[b] : a < b;
+  });
   return order;
 }
 
@@ -79,6 +81,7 @@ void WriteHotFirst(const GgufContent& content, const PackedModel& model, const F
   PackedHeader header = model.header;
   header.fired = firing.Parts();
   std::vector<GgufWriter::Declared> declared;
+  declared.reserve(model.tensors.size());
   for (const PackedTensor& tensor : model.tensors) {
     declared.push_back({tensor.name, tensor.stored, tensor.shape});
   }

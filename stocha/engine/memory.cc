@@ -52,9 +52,8 @@ int64_t LeastLimit(const std::filesystem::path& mount, std::filesystem::path pat
 // Of the whole pages that hold the bytes.
 void Advise(std::span<const std::byte> mapped, int advice) {
   static const auto kPage = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto begin = reinterpret_cast<uintptr_t>(mapped.data());
-  const uintptr_t page = begin / kPage * kPage;
-  madvise(reinterpret_cast<void*>(page), begin - page + mapped.size(), advice);
+  const size_t before = reinterpret_cast<uintptr_t>(mapped.data()) % kPage;
+  madvise(const_cast<std::byte*>(mapped.data()) - before, before + mapped.size(), advice);
 }
 
 std::string Gigabytes(int64_t bytes) {
