@@ -161,11 +161,16 @@ BenchReport Bench(const BenchFlags& flags, Teller& teller) {
                                     .batch = flags.batch,
                                     .rounds = flags.rounds}};
   ThreadPool pool(report.threads);
-  const Model model = Model::Load(FindModel(flags, FfnLayout::kNeurons, pool, teller), pool);
   // Dense, what the others are compared with, has the layout that is best for it.
+  const bool dense = flags.model.empty() && Has(report.options.modes, FfnMode::kDense);
+  const bool alone = dense && report.options.modes.size() == 1;
+  const auto load = [&](FfnLayout layout) {
+    return Model::Load(FindModel(flags, layout, pool, teller), pool);
+  };
+  const Model model = load(alone ? FfnLayout::kRows : FfnLayout::kNeurons);
   std::optional<Model> dense_model;
-  if (flags.model.empty() && Has(report.options.modes, FfnMode::kDense)) {
-    dense_model = Model::Load(FindModel(flags, FfnLayout::kRows, pool, teller), pool);
+  if (dense && !alone) {
+    dense_model = load(FfnLayout::kRows);
     report.options.dense_model = &*dense_model;
   }
   report.type = flags.model.empty() ? flags.synthetic.type : TypesOf(model.weights());
