@@ -283,7 +283,7 @@ def test_output_where_even_root_cannot_write(stocha, tmp_path):
     harness.assert_one_line_error(harness.run(stocha, "report", run, "--output", output), output)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+@pytest.mark.skipif(os.geteuid() == 0, reason="needs a user other than root, who may write everywhere")
 def test_output_in_a_read_only_folder(stocha, tmp_path):
     run = write_run(tmp_path / "run", steps=5, switch=9)
     locked = tmp_path / "locked"

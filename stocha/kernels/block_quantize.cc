@@ -115,33 +115,39 @@ float RoundQ4(const float* values, float d, uint8_t* q) {
   return error;
 }
 
+// Rounds with the scale that ggml takes, or with the fitted one where its error is less; returns
+// the scale, as f16 bits. round(values, scale, q): the error.
+template <typename Q>
+uint16_t RoundBetter(const float* values, float ggml_scale, float fitted_scale,
+                     float (*round)(const float*, float, Q*), Q* q) {
+  const uint16_t first = F32ToF16(ggml_scale);
+  const float first_error = round(values, F16ToF32(first), q);
+  const uint16_t d = F32ToF16(fitted_scale);
+  Q fitted[kValues];
+  if (round(values, F16ToF32(d), fitted) >= first_error) return first;
+  std::copy_n(fitted, kValues, q);
+  return d;
+}
+
 }  // namespace
 
 uint16_t QuantizeBlockQ8(const float* values, int8_t* q) {
   float largest = 0;
   for (int i = 0; i < kValues; ++i) largest = std::max(largest, std::abs(values[i]));
-  // As ggml has it: the largest becomes 127. Others make it a little less.
-  const uint16_t first = F32ToF16(largest / 127);
-  const float first_error = RoundQ8(values, F16ToF32(first), q);
+  // As ggml has it, the largest becomes 127. Others make it a little less.
   ScaleFit best;
   for (int trial = 1; trial <= 32; ++trial) {
     const float end = 127 - 0.5F * static_cast<float>(trial);
     const ScaleFit fit = FitScale(values, end / largest, -127, 127);
     if (fit.gain > best.gain) best = fit;
   }
-  const uint16_t d = F32ToF16(best.scale);
-  int8_t fitted[kValues];
-  if (RoundQ8(values, F16ToF32(d), fitted) >= first_error) return first;
-  std::copy_n(fitted, kValues, q);
-  return d;
+  return RoundBetter(values, largest / 127, best.scale, RoundQ8, q);
 }
 
 uint16_t QuantizeBlockQ4(const float* values, uint8_t* q) {
   const float* extreme = std::max_element(
       values, values + kValues, [](float a, float b) { return std::abs(a) < std::abs(b); });
-  // As ggml has it: the extreme becomes -8. Others make it a value near either end of the range.
-  const uint16_t first = F32ToF16(*extreme / -8);
-  const float first_error = RoundQ4(values, F16ToF32(first), q);
+  // As ggml has it, the extreme becomes -8. Others make it a value near either end of the range.
   ScaleFit best;
   for (int trial = 0; trial < 17; ++trial) {
     const float end = trial < 11 ? -9.0F + 0.25F * static_cast<float>(trial)
@@ -149,11 +155,7 @@ uint16_t QuantizeBlockQ4(const float* values, uint8_t* q) {
     const ScaleFit fit = FitScale(values, end / *extreme, -8, 7);
     if (fit.gain > best.gain) best = fit;
   }
-  const uint16_t d = F32ToF16(best.scale);
-  uint8_t fitted[kValues];
-  if (RoundQ4(values, F16ToF32(d), fitted) >= first_error) return first;
-  std::copy_n(fitted, kValues, q);
-  return d;
+  return RoundBetter(values, *extreme / -8, best.scale, RoundQ4, q);
 }
 
 void QuantizeSuperBlockQ4K(const float* values, SuperBlockQ4K* block) {

@@ -4,25 +4,13 @@
 #include <cstring>
 #include <vector>
 
-#include "stocha/base/dtype.h"
 #include "stocha/kernels/block_quantize.h"
+#include "stocha/kernels/packed_values.h"
 
 namespace stocha {
 namespace {
 
-float LoadF16(const uint8_t* p) {
-  uint16_t bits = 0;
-  std::memcpy(&bits, p, sizeof(bits));
-  return F16ToF32(bits);
-}
-
 void StoreF16(uint8_t* p, uint16_t bits) { std::memcpy(p, &bits, sizeof(bits)); }
-
-// Value i of a plane of 4-bit values.
-uint8_t Nibble(const uint8_t* plane, int64_t i) {
-  const uint8_t byte = plane[i / kBlock * 16 + i % 16];
-  return i % kBlock < 16 ? byte & 0xF : byte >> 4;
-}
 
 // 32 values below 16 into 16 bytes.
 void PackNibbles(const uint8_t* values, uint8_t* bytes) {

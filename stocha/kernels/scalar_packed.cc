@@ -2,29 +2,16 @@
 // so that all of them give these bits. Compiled without contraction, like scalar.cc.
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
-#include "stocha/base/dtype.h"
 #include "stocha/kernels/kernel_sets.h"
-#include "stocha/kernels/packed.h"
+#include "stocha/kernels/packed_values.h"
 
 namespace stocha {
 namespace {
 
-float LoadF16(const uint8_t* p) {
-  uint16_t bits = 0;
-  std::memcpy(&bits, p, sizeof(bits));
-  return F16ToF32(bits);
-}
-
 template <typename T>
 T* Row(const Rows<T>& rows, int64_t r) {
   return rows.data + rows.stride * (rows.index == nullptr ? r : rows.index[r]);
-}
-
-int Nibble(const uint8_t* plane, int64_t i) {
-  const uint8_t byte = plane[i / kBlock * 16 + i % 16];
-  return i % kBlock < 16 ? byte & 0xF : byte >> 4;
 }
 
 // One vector of QuantizedRows.
