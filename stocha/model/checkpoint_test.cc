@@ -1,7 +1,6 @@
 #include "stocha/model/checkpoint.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
@@ -9,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "stocha/base/error.h"
 #include "stocha/base/file.h"
 #include "stocha/model/json.h"
+#include "stocha/model/testing.h"
 
 namespace stocha {
 namespace {
@@ -50,34 +49,13 @@ struct Weights {
   std::vector<NamedTensor> tensors;
 };
 
-class CheckpointTest : public testing::Test {
+class CheckpointTest : public FolderTest {
  protected:
-  CheckpointTest()
-      : folder_(fs::path(testing::TempDir()) /
-                (std::string("stocha-checkpoint-") +
-                 testing::UnitTest::GetInstance()->current_test_info()->name() + "-" +
-                 std::to_string(getpid()))) {
-    fs::create_directories(folder_);
-  }
-  ~CheckpointTest() override { fs::remove_all(folder_); }
-
   // How many entries the folder has: temporaries left behind would count.
   int64_t Entries() const {
     return std::distance(fs::directory_iterator(folder_), fs::directory_iterator());
   }
-
-  fs::path folder_;
 };
-
-template <typename Function>
-std::string ErrorOf(const Function& function) {
-  try {
-    function();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
 
 TEST_F(CheckpointTest, WhatIsWrittenOpensTheSame) {
   const ModelConfig config = TinyConfig();
@@ -115,11 +93,11 @@ TEST_F(CheckpointTest, ReplacesAnOldModelButNothingElse) {
   fs::create_directories(other);
   WriteFile(other / "cat.jpg", "meow");
   const Weights weights(config);
-  EXPECT_NE(ErrorOf([&] {
+  EXPECT_NE(MessageOf([&] {
               WriteCheckpoint(other, config, weights.tensors, {});
             }).find("a folder with other files"),
             std::string::npos);
-  EXPECT_NE(ErrorOf([&] {
+  EXPECT_NE(MessageOf([&] {
               WriteCheckpoint(other / "cat.jpg", config, weights.tensors, {});
             }).find("got a file"),
             std::string::npos);
@@ -134,7 +112,7 @@ TEST_F(CheckpointTest, TheWriterChecksItsInput) {
     ModelConfig changed = config;
     Weights weights(config);
     change(&changed, &weights.tensors);
-    return ErrorOf([&] { WriteCheckpoint(model, changed, weights.tensors, {}); });
+    return MessageOf([&] { WriteCheckpoint(model, changed, weights.tensors, {}); });
   };
   EXPECT_NE(error([](auto*, auto* tensors) { tensors->pop_back(); }).find("lm_head"),
             std::string::npos);
@@ -150,7 +128,7 @@ TEST_F(CheckpointTest, TheWriterChecksItsInput) {
             std::string::npos);
   EXPECT_NE(error([](auto* c, auto*) { c->head_dim = 0; }).find("head_dim"), std::string::npos);
   const Weights weights(config);
-  EXPECT_NE(ErrorOf([&] {
+  EXPECT_NE(MessageOf([&] {
               WriteCheckpoint(model, config, weights.tensors, folder_ / "none.json");
             }).find("none.json"),
             std::string::npos);
@@ -165,7 +143,7 @@ TEST_F(CheckpointTest, RefusesConfigAndTensorsThatContradictEachOther) {
     ModelConfig changed = config;
     change(&changed);
     WriteFile(model / "config.json", ModelConfigToJson(changed));
-    return ErrorOf([&] { OpenCheckpoint(model); });
+    return MessageOf([&] { OpenCheckpoint(model); });
   };
   EXPECT_EQ(error([](ModelConfig*) {}), "");
   EXPECT_NE(error([](ModelConfig* c) { c->num_hidden_layers = 2; }).find("model.layers.1."),
@@ -192,20 +170,20 @@ TEST_F(CheckpointTest, RefusesUnexpectedTensors) {
       DType::kF32, {8}, std::as_bytes(std::span(weights.values)).first(size_t{8} * 4)};
   weights.tensors.push_back({"model.layers.0.self_attn.rotary_emb.inv_freq", norm});
   WriteSafetensors(model / "model.safetensors", weights.tensors);
-  EXPECT_EQ(ErrorOf([&] { OpenCheckpoint(model); }), "");
+  EXPECT_EQ(MessageOf([&] { OpenCheckpoint(model); }), "");
   weights.tensors.push_back({"model.layers.0.self_attn.q_norm.weight", norm});
   WriteSafetensors(model / "model.safetensors", weights.tensors);
-  EXPECT_NE(ErrorOf([&] { OpenCheckpoint(model); }).find("q_norm.weight\": got F32 [8]"),
+  EXPECT_NE(MessageOf([&] { OpenCheckpoint(model); }).find("q_norm.weight\": got F32 [8]"),
             std::string::npos);
 }
 
 TEST_F(CheckpointTest, SaysWhichFileIsMissing) {
-  EXPECT_NE(ErrorOf([&] { OpenCheckpoint(folder_ / "none"); }).find("nothing there"),
+  EXPECT_NE(MessageOf([&] { OpenCheckpoint(folder_ / "none"); }).find("nothing there"),
             std::string::npos);
-  EXPECT_NE(ErrorOf([&] { OpenCheckpoint(folder_); }).find("config.json: cannot open"),
+  EXPECT_NE(MessageOf([&] { OpenCheckpoint(folder_); }).find("config.json: cannot open"),
             std::string::npos);
   WriteFile(folder_ / "config.json", ModelConfigToJson(TinyConfig()));
-  EXPECT_NE(ErrorOf([&] { OpenCheckpoint(folder_); }).find("no weights"), std::string::npos);
+  EXPECT_NE(MessageOf([&] { OpenCheckpoint(folder_); }).find("no weights"), std::string::npos);
 }
 
 }  // namespace

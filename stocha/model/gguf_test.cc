@@ -1,7 +1,6 @@
 #include "stocha/model/gguf.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
@@ -10,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "stocha/base/error.h"
+#include "stocha/model/testing.h"
 
 namespace stocha {
 namespace {
@@ -58,22 +57,7 @@ class Bytes {
 };
 
 std::string ErrorOf(std::span<const std::byte> file) {
-  try {
-    ParseGguf(file, "f");
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
-template <typename Function>
-std::string ErrorOf(const Function& function) {
-  try {
-    function();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+  return MessageOf([file] { ParseGguf(file, "f"); });
 }
 
 TEST(GgufTest, ReadsEveryKindOfValue) {
@@ -109,11 +93,11 @@ TEST(GgufTest, ReadsEveryKindOfValue) {
   EXPECT_EQ(content.metadata.at("bool"), GgufValue(true));
   EXPECT_EQ(content.metadata.at("words"), GgufValue(GgufArray(std::vector<std::string>{"a", ""})));
   EXPECT_EQ(content.metadata.at("none"), GgufValue(GgufArray(std::vector<int64_t>{})));
-  EXPECT_EQ(ErrorOf([&] { GgufString(content, "u8", "f"); }),
+  EXPECT_EQ(MessageOf([&] { GgufString(content, "u8", "f"); }),
             "f: metadata \"u8\": got an integer, expected a string");
-  EXPECT_EQ(ErrorOf([&] { GgufInteger(content, "x", "f"); }),
+  EXPECT_EQ(MessageOf([&] { GgufInteger(content, "x", "f"); }),
             "f: metadata \"x\": got nothing, expected an integer");
-  EXPECT_EQ(ErrorOf([&] { GgufNumber(content, "bool", "f"); }),
+  EXPECT_EQ(MessageOf([&] { GgufNumber(content, "bool", "f"); }),
             "f: metadata \"bool\": got a bool, expected a number");
 }
 
@@ -233,19 +217,7 @@ TEST(GgufTest, EveryCutIsRefused) {
   }
 }
 
-class GgufWriterTest : public testing::Test {
- protected:
-  GgufWriterTest()
-      : folder_(fs::path(testing::TempDir()) /
-                (std::string("stocha-gguf-") +
-                 testing::UnitTest::GetInstance()->current_test_info()->name() + "-" +
-                 std::to_string(getpid()))) {
-    fs::create_directories(folder_);
-  }
-  ~GgufWriterTest() override { fs::remove_all(folder_); }
-
-  fs::path folder_;
-};
+class GgufWriterTest : public FolderTest {};
 
 TEST_F(GgufWriterTest, WhatIsWrittenReadsBackTheSame) {
   const std::map<std::string, GgufValue, std::less<>> metadata = {
@@ -297,7 +269,7 @@ TEST_F(GgufWriterTest, WhatIsWrittenReadsBackTheSame) {
 TEST_F(GgufWriterTest, RefusesContradictionsAndLeavesNothing) {
   const fs::path path = folder_ / "x.gguf";
   const auto error = [&](const std::vector<GgufWriter::Declared>& tensors, size_t bytes) {
-    return ErrorOf([&] {
+    return MessageOf([&] {
       GgufWriter writer(path, {}, tensors);
       writer.Write(std::vector<std::byte>(bytes));
       writer.Finish();

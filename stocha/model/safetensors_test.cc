@@ -1,7 +1,6 @@
 #include "stocha/model/safetensors.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstring>
@@ -11,26 +10,14 @@
 #include <string>
 #include <vector>
 
-#include "stocha/base/error.h"
+#include "stocha/model/testing.h"
 
 namespace stocha {
 namespace {
 
 namespace fs = std::filesystem;
 
-class SafetensorsTest : public testing::Test {
- protected:
-  SafetensorsTest()
-      : folder_(fs::path(testing::TempDir()) /
-                (std::string("stocha-safetensors-") +
-                 testing::UnitTest::GetInstance()->current_test_info()->name() + "-" +
-                 std::to_string(getpid()))) {
-    fs::create_directories(folder_);
-  }
-  ~SafetensorsTest() override { fs::remove_all(folder_); }
-
-  fs::path folder_;
-};
+class SafetensorsTest : public FolderTest {};
 
 // A file: the length of `header`, `header`, then `data_bytes` bytes 0, 1, 2 ...
 std::string File(const std::string& header, size_t data_bytes) {
@@ -52,16 +39,6 @@ std::string ParseError(const std::string& file) {
 
 TensorView View(DType dtype, std::vector<int64_t> shape, std::span<const std::byte> bytes) {
   return {.dtype = dtype, .shape = std::move(shape), .bytes = bytes};
-}
-
-template <typename Function>
-std::string ErrorOf(const Function& function) {
-  try {
-    function();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
 }
 
 TEST_F(SafetensorsTest, ReadsAHeader) {
@@ -175,8 +152,9 @@ TEST_F(SafetensorsTest, TheWriterRefusesContradictionsAndLeavesNothing) {
   const fs::path path = folder_ / "x.safetensors";
   const std::vector<NamedTensor> wrong_size = {{"a", bad}};
   const std::vector<NamedTensor> twice = {{"a", good}, {"a", good}};
-  EXPECT_NE(ErrorOf([&] { WriteSafetensors(path, wrong_size); }).find("\"a\""), std::string::npos);
-  EXPECT_NE(ErrorOf([&] { WriteSafetensors(path, twice); }).find("unique"), std::string::npos);
+  EXPECT_NE(MessageOf([&] { WriteSafetensors(path, wrong_size); }).find("\"a\""),
+            std::string::npos);
+  EXPECT_NE(MessageOf([&] { WriteSafetensors(path, twice); }).find("unique"), std::string::npos);
   EXPECT_TRUE(fs::is_empty(folder_));
 }
 
@@ -195,7 +173,7 @@ TEST_F(SafetensorsTest, ReadsAShardedIndex) {
   };
   EXPECT_EQ(open(R"({"a": "1.safetensors", "b": "2.safetensors"})"), 2U);
   const auto error = [&](const std::string& weight_map) {
-    return ErrorOf([&] { open(weight_map); });
+    return MessageOf([&] { open(weight_map); });
   };
   EXPECT_NE(error(R"({"a": "1.safetensors", "c": "2.safetensors"})").find("\"weight_map.c\""),
             std::string::npos);
@@ -209,7 +187,7 @@ TEST_F(SafetensorsTest, ReadsAShardedIndex) {
 }
 
 TEST_F(SafetensorsTest, AFolderWithoutWeightsIsRefused) {
-  EXPECT_NE(ErrorOf([&] { SafetensorsReader::Open(folder_); }).find("no weights"),
+  EXPECT_NE(MessageOf([&] { SafetensorsReader::Open(folder_); }).find("no weights"),
             std::string::npos);
 }
 
@@ -226,7 +204,7 @@ TEST(ToFloat32Test, ConvertsHalfPrecisionAndRefusesTheRest) {
   EXPECT_TRUE(std::signbit(f16[6]));
   EXPECT_TRUE(std::isnan(f16[7]));
   EXPECT_EQ(ToFloat32(view(DType::kBF16), "t")[0], 0.0078125F);  // 0x3C00 << 16
-  EXPECT_EQ(ErrorOf([&] { ToFloat32(view(DType::kI16), "t"); }),
+  EXPECT_EQ(MessageOf([&] { ToFloat32(view(DType::kI16), "t"); }),
             "t: tensor type: got I16, expected F32, BF16 or F16");
 }
 
