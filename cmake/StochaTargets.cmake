@@ -8,6 +8,9 @@ target_compile_options(stocha_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtu
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(stocha_flags INTERFACE -Wno-restrict)  # false alarms, GCC bug 105651
 endif()
+if(CMAKE_CXX_COMPILER_ID MATCHES Clang)  # sources name warnings that GCC alone has
+  target_compile_options(stocha_flags INTERFACE -Wno-unknown-warning-option)
+endif()
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
   # Fused multiply-adds are everywhere here, not in the sources of an ISA alone: only where they are
   # written, so that results are those of x86-64.
