@@ -5,49 +5,17 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <limits>
 #include <new>
-#include <optional>
 
 #include "stocha/base/error.h"
+#include "stocha/engine/system_memory.h"
 
 namespace stocha {
 namespace {
 
 constexpr size_t kAlignment = 64;
 constexpr size_t kHugePage = size_t{2} << 20;
-
-// The first number of a file, or nothing ("max", no such file).
-std::optional<int64_t> ReadNumber(const char* path) {
-  std::ifstream file(path);
-  int64_t value = 0;
-  if (file >> value) return value;
-  return std::nullopt;
-}
-
-std::optional<int64_t> FromMemInfo(std::string_view wanted) {
-  std::ifstream file("/proc/meminfo");
-  std::string key;
-  int64_t kilobytes = 0;
-  std::string unit;
-  while (file >> key >> kilobytes) {
-    if (key == wanted) return kilobytes * 1024;
-    std::getline(file, unit);
-  }
-  return std::nullopt;
-}
-
-// Of the memory cgroup at `path` below `mount`, and of those that it is in.
-int64_t LeastLimit(const std::filesystem::path& mount, std::filesystem::path path,
-                   const char* file) {
-  int64_t least = std::numeric_limits<int64_t>::max();
-  for (path = path.relative_path();; path = path.parent_path()) {
-    least = std::min(least, ReadNumber((mount / path / file).c_str()).value_or(least));
-    if (path.empty()) return least;
-  }
-}
 
 // Of the whole pages that hold the bytes.
 void Advise(std::span<const std::byte> mapped, int advice) {
@@ -62,31 +30,9 @@ std::string Gigabytes(int64_t bytes) {
 
 }  // namespace
 
-int64_t AvailableMemory() {
-  int64_t available = FromMemInfo("MemAvailable:").value_or(std::numeric_limits<int64_t>::max());
-  const std::optional<int64_t> limit = ReadNumber("/sys/fs/cgroup/memory.max");
-  const std::optional<int64_t> used = ReadNumber("/sys/fs/cgroup/memory.current");
-  if (limit && used) available = std::min(available, std::max<int64_t>(*limit - *used, 0));
-  return available;
-}
+int64_t AvailableMemory() { return ReadSystemMemory("/").available; }
 
-int64_t MemoryLimit() {
-  int64_t limit = FromMemInfo("MemTotal:").value_or(std::numeric_limits<int64_t>::max());
-  std::ifstream file("/proc/self/cgroup");  // lines "0::/PATH" of v2, "N:CONTROLLERS:/PATH" of v1
-  for (std::string line; std::getline(file, line);) {
-    const size_t controllers = line.find(':') + 1;
-    const size_t path = line.find(':', controllers);
-    if (controllers == 0 || path == std::string::npos) continue;
-    const std::string names = line.substr(controllers, path - controllers);
-    if (names.empty()) {
-      limit = std::min(limit, LeastLimit("/sys/fs/cgroup", line.substr(path + 1), "memory.max"));
-    } else if (names == "memory") {
-      limit = std::min(limit, LeastLimit("/sys/fs/cgroup/memory", line.substr(path + 1),
-                                         "memory.limit_in_bytes"));
-    }
-  }
-  return limit;
-}
+int64_t MemoryLimit() { return ReadSystemMemory("/").limit; }
 
 void RequireMemory(int64_t bytes, int64_t available, const std::string& where,
                    const std::string& what) {

@@ -12,7 +12,8 @@
 namespace stocha {
 
 // Bytes that this process may still take without being killed: what the kernel calls available,
-// and what the cgroup leaves. INT64_MAX where neither can be read.
+// and what its cgroups (v1 or v2) leave, page cache counted as free. INT64_MAX where neither can be
+// read.
 int64_t AvailableMemory();
 
 // Bytes that this process can have at most, whatever is taken: the machine's memory, and what its
