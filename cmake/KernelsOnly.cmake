@@ -1,11 +1,15 @@
-# Kernels and what they need, for a machine whose libraries are not installed here: {fmt} as headers
-# alone, GoogleTest from its sources.
+# Kernels and what they need, for a machine whose libraries are not installed here: {fmt} and
+# nlohmann-json as headers alone, GoogleTest from its sources.
 
 # /usr/include itself would give this machine's C library.
 file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/headers)
-file(CREATE_LINK /usr/include/fmt ${CMAKE_BINARY_DIR}/headers/fmt SYMBOLIC)
-add_library(fmt::fmt INTERFACE IMPORTED)
-target_include_directories(fmt::fmt INTERFACE ${CMAKE_BINARY_DIR}/headers)
+foreach(library fmt nlohmann)
+  file(CREATE_LINK /usr/include/${library} ${CMAKE_BINARY_DIR}/headers/${library} SYMBOLIC)
+endforeach()
+foreach(target fmt::fmt nlohmann_json::nlohmann_json)
+  add_library(${target} INTERFACE IMPORTED)
+  target_include_directories(${target} INTERFACE ${CMAKE_BINARY_DIR}/headers)
+endforeach()
 target_compile_definitions(fmt::fmt INTERFACE FMT_HEADER_ONLY)
 
 set(STOCHA_GTEST_DIR /usr/src/googletest/googletest)

@@ -147,18 +147,7 @@ AtomicFile::~AtomicFile() {
   unlink(temporary_.c_str());
 }
 
-void AtomicFile::Write(std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = write(fd_, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) ThrowErrno(path_, "cannot write", errno);
-    bytes = bytes.subspan(static_cast<size_t>(written));
-  }
-}
-
-void AtomicFile::Write(std::string_view text) { Write(std::as_bytes(std::span(text))); }
-
-void AtomicFile::WriteAt(uint64_t offset, std::span<const std::byte> bytes) {
+void AtomicFile::WriteAll(uint64_t offset, std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const ssize_t written = pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (written < 0 && errno == EINTR) continue;
@@ -168,7 +157,31 @@ void AtomicFile::WriteAt(uint64_t offset, std::span<const std::byte> bytes) {
   }
 }
 
+void AtomicFile::WriteGathered() {
+  WriteAll(written_, gathered_);
+  written_ += gathered_.size();
+  gathered_.clear();
+}
+
+void AtomicFile::Write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const size_t room = kHugePage - (written_ + gathered_.size()) % kHugePage;
+    const auto part = bytes.first(std::min(room, bytes.size()));
+    gathered_.insert(gathered_.end(), part.begin(), part.end());
+    if (part.size() == room) WriteGathered();
+    bytes = bytes.subspan(part.size());
+  }
+}
+
+void AtomicFile::Write(std::string_view text) { Write(std::as_bytes(std::span(text))); }
+
+void AtomicFile::WriteAt(uint64_t offset, std::span<const std::byte> bytes) {
+  WriteGathered();
+  WriteAll(offset, bytes);
+}
+
 void AtomicFile::Commit() {
+  WriteGathered();
   if (fsync(fd_) != 0) ThrowErrno(path_, "cannot write", errno);
   if (rename(temporary_.c_str(), path_.c_str()) != 0) ThrowErrno(path_, "cannot write", errno);
   close(fd_);

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace stocha {
 
@@ -38,6 +39,9 @@ std::string ReadFile(const std::filesystem::path& path, uint64_t max_bytes = uin
 
 // Writes to a temporary name beside `path`; Commit() flushes it to the disk and renames it. Without
 // Commit() the temporary is removed and an old file at `path` stays as it was.
+//
+// Bytes are gathered into whole huge pages: where the file system can, the page cache then holds the
+// file in such pages from the start, and a process that maps it finds them so.
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path);
@@ -45,7 +49,7 @@ class AtomicFile {
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 
-  // Throws Error, e.g. on a full disk.
+  // Throws Error, e.g. on a full disk: now, or later, when the bytes gathered are written.
   void Write(std::span<const std::byte> bytes);
   void Write(std::string_view text);
   // Overwrites bytes already written, e.g. a header whose counts are known only at the end.
@@ -53,9 +57,14 @@ class AtomicFile {
   void Commit();
 
  private:
+  void WriteGathered();
+  void WriteAll(uint64_t offset, std::span<const std::byte> bytes);
+
   std::filesystem::path path_;
   std::filesystem::path temporary_;
   int fd_ = -1;
+  uint64_t written_ = 0;             // bytes from the start that are in the file
+  std::vector<std::byte> gathered_;  // those behind them, less than a huge page
 };
 
 // A folder filled under a temporary name beside `path`, and renamed by Commit(). An existing

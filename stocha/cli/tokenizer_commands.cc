@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "stocha/base/error.h"
+#include "stocha/base/json.h"
 #include "stocha/cli/command.h"
 #include "stocha/cli/model_source.h"
-#include "stocha/model/json.h"
 #include "stocha/model/tokenizer.h"
 
 namespace stocha {

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "stocha/base/error.h"
+#include "stocha/base/json.h"
 #include "stocha/engine/memory.h"
-#include "stocha/model/json.h"
 
 namespace stocha {
 namespace {

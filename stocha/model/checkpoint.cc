@@ -7,7 +7,7 @@
 
 #include "stocha/base/error.h"
 #include "stocha/base/file.h"
-#include "stocha/model/json.h"
+#include "stocha/base/json.h"
 
 namespace stocha {
 namespace {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "stocha/base/file.h"
-#include "stocha/model/json.h"
+#include "stocha/base/json.h"
 #include "stocha/model/testing.h"
 
 namespace stocha {

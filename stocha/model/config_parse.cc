@@ -5,9 +5,9 @@
 
 #include "stocha/base/error.h"
 #include "stocha/base/file.h"
+#include "stocha/base/json.h"
 #include "stocha/model/config.h"
 #include "stocha/model/config_fields.h"
-#include "stocha/model/json.h"
 
 namespace stocha {
 namespace {

@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "stocha/base/error.h"
+#include "stocha/base/json.h"
 #include "stocha/model/ggml_blocks.h"
 #include "stocha/model/gguf_config.h"
-#include "stocha/model/json.h"
 
 namespace stocha {
 namespace {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "stocha/base/error.h"
-#include "stocha/model/json.h"
+#include "stocha/base/json.h"
 
 namespace stocha {
 namespace {

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "stocha/model/json.h"
+#include "stocha/base/json.h"
 #include "stocha/model/pattern.h"
 
 namespace stocha {

@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "stocha/base/error.h"
-#include "stocha/model/json.h"
+#include "stocha/base/json.h"
 
 namespace stocha {
 namespace {

@@ -6,8 +6,8 @@
 #include <fstream>
 
 #include "stocha/base/error.h"
+#include "stocha/base/json.h"
 #include "stocha/model/byte_alphabet.h"
-#include "stocha/model/json.h"
 
 namespace stocha {
 namespace {

@@ -11,7 +11,7 @@
 
 #include "stocha/base/error.h"
 #include "stocha/base/file.h"
-#include "stocha/model/json.h"
+#include "stocha/base/json.h"
 #include "stocha/recipe/schedule.h"
 #include "stocha/train/export.h"
 
