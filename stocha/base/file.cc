@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 #include <utility>
@@ -15,6 +16,8 @@ namespace stocha {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr size_t kHugePage = size_t{2} << 20;
 
 [[noreturn]] void ThrowErrno(const fs::path& path, const std::string& what, int error_number) {
   std::string hint;

@@ -54,6 +54,21 @@ TEST_F(FileTest, MapsWhatWasWritten) {
   EXPECT_EQ(ReadFile(folder_ / "a"), "hello");
 }
 
+TEST_F(FileTest, WritesPiecesOfAnySizeAndOverwritesBetweenThem) {
+  std::string expected;
+  AtomicFile file(folder_ / "a");
+  for (const size_t size : {1, 3 << 20, 0, 2 << 20, (2 << 20) - 1, 70}) {  // a huge page is 2 << 20
+    const std::string piece(size, static_cast<char>('a' + expected.size() % 26));
+    file.Write(piece);
+    expected += piece;
+    const size_t at = expected.size() / 2;
+    file.WriteAt(at, std::as_bytes(std::span("x", 1)));
+    expected[at] = 'x';
+  }
+  file.Commit();
+  EXPECT_TRUE(ReadFile(folder_ / "a") == expected);
+}
+
 TEST_F(FileTest, MapsAnEmptyFileToNothing) {
   WriteFile(folder_ / "a", "");
   EXPECT_TRUE(MappedFile::Open(folder_ / "a").bytes().empty());
