@@ -44,6 +44,8 @@ void RequireMemory(int64_t bytes, int64_t available, const std::string& where,
                .hint = "free some, or use a smaller model or context"});
 }
 
+void PreferHugePages(std::span<const std::byte> mapped) { Advise(mapped, MADV_HUGEPAGE); }
+
 void ExpectRandomReads(std::span<const std::byte> mapped) { Advise(mapped, MADV_RANDOM); }
 
 void ReadAhead(std::span<const std::byte> mapped) { Advise(mapped, MADV_WILLNEED); }

@@ -26,6 +26,7 @@ void RequireMemory(int64_t bytes, int64_t available, const std::string& where,
                    const std::string& what);
 
 // What is known of how a mapped file will be read; only advice, which the system may ignore.
+void PreferHugePages(std::span<const std::byte> mapped);    // reads as large pages as there are
 void ExpectRandomReads(std::span<const std::byte> mapped);  // reads nothing around what is wanted
 void ReadAhead(std::span<const std::byte> mapped);  // begins to read what is not in memory yet
 void PutOut(std::span<const std::byte> mapped);     // not wanted again soon

@@ -246,7 +246,10 @@ PackedModelFile PackedModelFile::Open(const std::filesystem::path& path) {
   opened.model = ParsePackedModel(opened.file.content, path.string());
   const auto file_bytes = static_cast<int64_t>(opened.file.file.bytes().size());
   const int64_t limit = MemoryLimit();
-  if (file_bytes < limit) return opened;
+  if (file_bytes < limit) {
+    PreferHugePages(opened.file.file.bytes());
+    return opened;
+  }
   const int64_t kept = opened.model.header.fired.empty()
                            ? std::numeric_limits<int64_t>::max()
                            : KeptNeurons(opened.model, file_bytes, limit);
