@@ -14,7 +14,7 @@ import transformers
 from gguf import GGMLQuantizationType as GgmlType
 
 from harness import assert_one_line_error, run, run_ok
-from random_models import TEXT, save_talking_model
+from random_models import TEXT, config, save_random_model, save_talking_model
 
 TYPES = ["f32", "bf16", "q8_0", "q4_0", "q4_k", "mixed"]
 DOWN = "model.layers.1.mlp.down_proj.weight"
@@ -235,6 +235,20 @@ def test_summary_says_types_and_errors(stocha, model, tmp_path):
     assert parts["gate"]["type"].startswith("q4") and parts["up"]["type"] == "q8_0"
     assert 0 < parts["up"]["relative_error"] < 0.01 < parts["gate"]["relative_error"] < 0.15
     assert "relative error" in run_ok(stocha, "quantize", model.folder, out, "--type", "q8_0")
+
+
+@pytest.mark.parametrize("kind", ["qwen2", "qwen3"])
+def test_inspect_says_the_same_parts(stocha, tmp_path, kind):
+    """Biases and norms too, which Qwen2 and Qwen3 have within attention."""
+    even = config(kind, hidden_size=64, num_attention_heads=4)
+    save_random_model(even, torch.float32, tmp_path / "model")
+    out = tmp_path / "a.gguf"
+    command = ["quantize", tmp_path / "model", out, "--type", "bf16", "--layout", "neurons"]
+    summary = json.loads(run_ok(stocha, *command, "--json"))
+    bytes_of = dict.fromkeys(("embedding", "attention", "ffn", "norms", "head"), 0)
+    for part in summary["parts"]:
+        bytes_of[part["part"] if part["part"] in bytes_of else "ffn"] += part["bytes"]
+    assert json.loads(run_ok(stocha, "inspect", out, "--json"))["bytes"] == bytes_of
 
 
 def test_rows_that_do_not_fit_fall_back(stocha, tmp_path):

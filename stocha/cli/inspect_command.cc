@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -44,32 +45,11 @@ constexpr std::array<std::string_view, 5> kParts = {"embedding", "attention", "f
 constexpr std::array<std::string_view, 6> kShownElsewhere = {
     "activation", "hidden_act", "dtype", "torch_dtype", "architectures", "rope_parameters"};
 
-size_t PartOf(TensorRole role) {
-  switch (role) {
-    case TensorRole::kEmbedding:
-      return 0;
-    case TensorRole::kQuery:
-    case TensorRole::kKey:
-    case TensorRole::kValue:
-    case TensorRole::kQueryBias:
-    case TensorRole::kKeyBias:
-    case TensorRole::kValueBias:
-    case TensorRole::kQueryNorm:
-    case TensorRole::kKeyNorm:
-    case TensorRole::kAttentionOutput:
-      return 1;
-    case TensorRole::kGate:
-    case TensorRole::kUp:
-    case TensorRole::kDown:
-      return 2;
-    case TensorRole::kInputNorm:
-    case TensorRole::kPostAttentionNorm:
-    case TensorRole::kFinalNorm:
-      return 3;
-    case TensorRole::kHead:
-      return 4;
-  }
-  return 0;
+// Gate, up and down as one: packed models keep up and down in one tensor.
+std::string_view ShownPart(TensorRole role) {
+  const ModelPart part = PartOf(role);
+  const bool ffn = part == ModelPart::kGate || part == ModelPart::kUp || part == ModelPart::kDown;
+  return ffn ? "ffn" : ModelPartName(part);
 }
 
 struct StoredTensor {
@@ -77,7 +57,7 @@ struct StoredTensor {
   std::string type;
   std::vector<int64_t> shape;
   uint64_t bytes;
-  size_t part;
+  std::string_view part;  // one of kParts
 };
 
 // What every kind of model says of itself.
@@ -100,7 +80,7 @@ Inspected InspectDirectory(const std::string& path) {
   for (const TensorSpec& spec : ListTensors(checkpoint.config)) {
     const TensorView& tensor = checkpoint.Get(spec);
     model.tensors.push_back({spec.name, std::string(DTypeName(tensor.dtype)), tensor.shape,
-                             tensor.bytes.size(), PartOf(spec.role)});
+                             tensor.bytes.size(), ShownPart(spec.role)});
   }
   return model;
 }
@@ -118,7 +98,7 @@ Inspected InspectPacked(const std::string& path) {
   for (const PackedTensor& tensor : packed.model.tensors) {
     model.tensors.push_back({tensor.name, tensor.format, tensor.shape,
                              packed.file.content.Find(tensor.name)->bytes.size(),
-                             PartOf(tensor.spec.role)});
+                             ShownPart(tensor.spec.role)});
   }
   return model;
 }
@@ -135,7 +115,7 @@ Inspected InspectGguf(const std::string& path, GgufFile file) {
     const std::string type(GgmlTypeName(tensor.type));
     if (spec.shape.size() > 1) types.insert(type);
     model.tensors.push_back(
-        {tensor.name, type, tensor.shape, tensor.bytes.size(), PartOf(spec.role)});
+        {tensor.name, type, tensor.shape, tensor.bytes.size(), ShownPart(spec.role)});
   }
   model.type = fmt::format("{}", fmt::join(types, ", "));
   return model;
@@ -152,8 +132,8 @@ Inspected InspectModel(const std::string& path) {
 // Everything shown, in the order shown; both outputs print it.
 OrderedJson Describe(const std::string& path, bool list_tensors) {
   const Inspected model = InspectModel(path);
-  std::array<uint64_t, kParts.size()> bytes{};
-  std::array<std::set<std::string>, kParts.size()> types;
+  std::map<std::string_view, uint64_t> bytes;  // of a part
+  std::map<std::string_view, std::set<std::string>> types;
   OrderedJson tensors = OrderedJson::array();
   for (const StoredTensor& tensor : model.tensors) {
     bytes[tensor.part] += tensor.bytes;
@@ -180,10 +160,9 @@ OrderedJson Describe(const std::string& path, bool list_tensors) {
       shown["fired_by_tenth"].push_back(sum / model.config.num_hidden_layers);
     }
   }
-  for (size_t part = 0; part < kParts.size(); ++part) {
-    const std::string name(kParts[part]);
-    shown["bytes"][name] = bytes[part];
-    shown["types"][name] = types[part];
+  for (const std::string_view part : kParts) {
+    shown["bytes"][std::string(part)] = bytes[part];
+    shown["types"][std::string(part)] = types[part];
   }
   // The config as it would be written: every value that counts, defaults filled in.
   shown["config"] = OrderedJson::parse(ModelConfigToJson(model.config));

@@ -16,32 +16,6 @@ namespace {
 constexpr int64_t kChunkWeights = int64_t{1} << 22;  // read and rounded together
 constexpr int64_t kTaskRows = 16;                    // of one thread; columns are gathered so too
 
-// In the order of a summary.
-constexpr std::string_view kParts[] = {"embedding", "attention", "gate", "up",
-                                       "down",      "norms",     "head"};
-
-size_t PartOf(TensorRole role) {
-  switch (role) {
-    case TensorRole::kEmbedding:
-      return 0;
-    case TensorRole::kQuery:
-    case TensorRole::kKey:
-    case TensorRole::kValue:
-    case TensorRole::kAttentionOutput:
-      return 1;
-    case TensorRole::kGate:
-      return 2;
-    case TensorRole::kUp:
-      return 3;
-    case TensorRole::kDown:
-      return 4;
-    case TensorRole::kHead:
-      return 6;
-    default:
-      return 5;  // biases too
-  }
-}
-
 class Writer {
  public:
   Writer(const QuantizeSource& source, QuantizeType type, FfnLayout layout,
@@ -110,7 +84,7 @@ class Writer {
                    .expected = "weights in the range of " + tensor.format});
     }
     QuantizedPart& part = parts_[{PartOf(role), tensor.type}];
-    part.part = kParts[PartOf(role)];
+    part.part = ModelPartName(PartOf(role));
     part.type = tensor.type;
     part.wanted =
         tensor.part == PackedPart::kVector ? WeightType::kF32 : WantedType(type_, role, layout_);
@@ -233,7 +207,7 @@ class Writer {
   const std::function<void(int64_t)>& progress_;
   int64_t done_ = 0;                  // weights
   std::vector<std::byte> low_plane_;  // of the gate whose high plane is written, [rows, bytes]
-  std::map<std::pair<size_t, WeightType>, QuantizedPart> parts_;
+  std::map<std::pair<ModelPart, WeightType>, QuantizedPart> parts_;  // in the order of a summary
 };
 
 }  // namespace

@@ -24,7 +24,7 @@ struct QuantizeSource {
 
 // What became of the tensors of one part of the model that have one type.
 struct QuantizedPart {
-  std::string_view part;  // "embedding", "attention", "gate", "up", "down", "norms", "head"
+  std::string_view part;  // ModelPartName
   WeightType wanted = WeightType::kF32;
   WeightType type = WeightType::kF32;  // another one where rows do not fit the wanted one
   int64_t bytes = 0;

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <set>
+#include <string>
 
 #include "stocha/base/dtype.h"
 #include "stocha/base/error.h"
@@ -66,9 +68,16 @@ TEST(QuantizeTest, FallsBackAndSaysSo) {
   EXPECT_EQ(parts["up"].type, WeightType::kBF16);
 }
 
-TEST(QuantizeTest, ATiedHeadIsNotStoredTwice) {
+TEST(QuantizeTest, BiasesAreOfTheAttentionAndATiedHeadIsNotStoredTwice) {
   const RandomModel random(BlockConfig(64, Architecture::kQwen2));
-  EXPECT_FALSE(Parts(SourceOf(random), QuantizeType::kQ8_0).contains("head"));
+  const TemporaryFile file("parts");
+  std::map<std::string, std::set<WeightType>> types;
+  for (const auto& part : WritePacked(SourceOf(random), QuantizeType::kQ8_0, file.path())) {
+    types[std::string(part.part)].insert(part.type);
+  }
+  EXPECT_EQ(types["attention"], (std::set{WeightType::kQ8_0, WeightType::kF32}));
+  EXPECT_EQ(types["norms"], std::set{WeightType::kF32});
+  EXPECT_FALSE(types.contains("head"));
 }
 
 TEST(QuantizeTest, TheFileIsTheSameOnAnyNumberOfThreads) {

@@ -1,9 +1,58 @@
 #include "stocha/model/tensors.h"
 
-#include <string_view>
 #include <utility>
 
 namespace stocha {
+
+ModelPart PartOf(TensorRole role) {
+  switch (role) {
+    case TensorRole::kEmbedding:
+      return ModelPart::kEmbedding;
+    case TensorRole::kQuery:
+    case TensorRole::kKey:
+    case TensorRole::kValue:
+    case TensorRole::kQueryBias:
+    case TensorRole::kKeyBias:
+    case TensorRole::kValueBias:
+    case TensorRole::kAttentionOutput:
+      return ModelPart::kAttention;
+    case TensorRole::kGate:
+      return ModelPart::kGate;
+    case TensorRole::kUp:
+      return ModelPart::kUp;
+    case TensorRole::kDown:
+      return ModelPart::kDown;
+    case TensorRole::kInputNorm:
+    case TensorRole::kQueryNorm:
+    case TensorRole::kKeyNorm:
+    case TensorRole::kPostAttentionNorm:
+    case TensorRole::kFinalNorm:
+      return ModelPart::kNorms;
+    case TensorRole::kHead:
+      return ModelPart::kHead;
+  }
+  return ModelPart::kNorms;
+}
+
+std::string_view ModelPartName(ModelPart part) {
+  switch (part) {
+    case ModelPart::kEmbedding:
+      return "embedding";
+    case ModelPart::kAttention:
+      return "attention";
+    case ModelPart::kGate:
+      return "gate";
+    case ModelPart::kUp:
+      return "up";
+    case ModelPart::kDown:
+      return "down";
+    case ModelPart::kNorms:
+      return "norms";
+    case ModelPart::kHead:
+      return "head";
+  }
+  return "";
+}
 
 int64_t TensorSpec::num_elements() const {
   int64_t product = 1;

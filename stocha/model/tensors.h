@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "stocha/model/config.h"
@@ -30,6 +31,13 @@ enum class TensorRole : uint8_t {
   kFinalNorm,          // [hidden_size]
   kHead,               // [vocab_size, hidden_size]; absent when tied to the embedding
 };
+
+// Parts of a model, as its weights are reported: biases count with what they are added to, every
+// norm with the norms.
+enum class ModelPart : uint8_t { kEmbedding, kAttention, kGate, kUp, kDown, kNorms, kHead };
+
+ModelPart PartOf(TensorRole role);
+std::string_view ModelPartName(ModelPart part);  // "embedding", "attention" ...
 
 struct TensorSpec {
   std::string name;            // "model.layers.3.mlp.gate_proj.weight"

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace stocha {
@@ -50,6 +51,32 @@ TEST(TensorsTest, ListsTheWeightsOfLlama) {
   EXPECT_EQ(shapes.at(layer + "post_attention_layernorm.weight"), std::vector<int64_t>{6});
   EXPECT_EQ(shapes.at("model.norm.weight"), std::vector<int64_t>{6});
   EXPECT_EQ(shapes.at("lm_head.weight"), (std::vector<int64_t>{11, 6}));
+}
+
+TEST(TensorsTest, BiasesAreOfTheAttentionAndNormsAreNorms) {
+  ModelConfig config = OddLlama();
+  const auto parts = [&config](Architecture architecture) {
+    config.architecture = architecture;
+    std::map<std::string_view, int64_t> weights;
+    for (const TensorSpec& spec : ListTensors(config)) {
+      weights[ModelPartName(PartOf(spec.role))] += spec.num_elements();
+    }
+    return weights;
+  };
+  constexpr int64_t kLayers = 2;
+  constexpr int64_t kFfn = kLayers * 6 * 7;
+  const auto llama = parts(Architecture::kLlama);
+  const std::map<std::string_view, int64_t> expected = {
+      {"embedding", 66}, {"attention", kLayers * 6 * (12 + 4 + 4 + 12)},
+      {"gate", kFfn},    {"up", kFfn},
+      {"down", kFfn},    {"norms", kLayers * 2 * 6 + 6},
+      {"head", 66}};
+  EXPECT_EQ(llama, expected);
+  EXPECT_EQ(parts(Architecture::kQwen2)["attention"] - llama.at("attention"),
+            kLayers * (12 + 4 + 4));
+  EXPECT_EQ(parts(Architecture::kQwen2)["norms"], llama.at("norms"));
+  EXPECT_EQ(parts(Architecture::kQwen3)["attention"], llama.at("attention"));
+  EXPECT_EQ(parts(Architecture::kQwen3)["norms"] - llama.at("norms"), kLayers * 2 * 4);
 }
 
 TEST(TensorsTest, QwenAddsBiasesOrNorms) {
