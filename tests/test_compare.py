@@ -12,7 +12,7 @@ import pytest
 REPO = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPO / "bench"))
 import compare  # noqa: E402
-from peers import gguf_model, isa, llama_cpp, rounds, shapes, worker  # noqa: E402
+from peers import gguf_model, huge_pages, isa, llama_cpp, rounds, shapes, worker  # noqa: E402
 from peers.rows import ROWS  # noqa: E402
 
 FULL_INFO = "CPU : AVX2 = 1 | FMA = 1 | AVX512 = 1 | AVX512_VNNI = 1 | REPACK = 1"
@@ -178,6 +178,7 @@ print('[{"samples_ts": [1, %d, 2]}]' % (speed + ("openmp" not in os.environ.get(
     write_program(tmp_path / "llama-bench", body)
     monkeypatch.setattr(llama_cpp, "BIN", tmp_path)
     monkeypatch.setattr(llama_cpp, "OPENMP_BIN", tmp_path / "openmp")
+    (tmp_path / "m.gguf").write_text("weights")
     monkeypatch.setattr(gguf_model, "model_file", lambda shape, kind, folder: tmp_path / "m.gguf")
     monkeypatch.setattr(llama_cpp.LlamaCpp, "best_of", {})
     rival = llama_cpp.LlamaCpp(ROWS["decode-q8_0"])
@@ -236,3 +237,11 @@ def test_shapes_are_names_or_six_sizes():
     for bad in ("llama", "1,2,3", "64,96,1,3,1,50", "64,96,1,2,0,50", "a,b,c,d,e,f"):
         with pytest.raises(ValueError, match="expected llama-3.2-1b"):
             shapes.shape_named(bad)
+
+
+def test_reading_a_file_in_again_leaves_it_as_it_was(tmp_path):
+    content = bytes(range(256)) * 20000
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    huge_pages.read_in(path)
+    assert path.read_bytes() == content

@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 
-from peers import gguf_model
+from peers import gguf_model, huge_pages
 from peers.machine import REPO
 from peers.rows import Row
 from peers.shapes import shape_named
@@ -50,7 +50,7 @@ def run_tool(name: str, arguments: list, openmp: bool) -> str:
     program = BIN / name
     if not program.is_file():
         sys.exit(f"compare: error: no {program}: run bench/setup-peers")
-    environment = dict(os.environ)
+    environment = os.environ | huge_pages.MALLOC
     if openmp:
         environment["LD_LIBRARY_PATH"] = str(OPENMP_BIN)
     command = [str(program), *map(str, arguments)]
@@ -108,6 +108,7 @@ class LlamaCpp:
     def __init__(self, row: Row, setting: str | None = None):
         self.row = row
         self.model = gguf_model.model_file(shape_named(row.shape), row.rival_type, MODELS)
+        huge_pages.read_in(self.model)
         named = [choice for choice in SETTINGS if str(choice) == setting]
         self.choice = named[0] if named else self.tune()
         self.setting = str(self.choice)

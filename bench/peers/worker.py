@@ -5,10 +5,12 @@ another engine is measured.
 """
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
 
+from peers import huge_pages
 from peers.machine import REPO
 from peers.rows import Row
 from peers.shapes import shape_named
@@ -34,7 +36,11 @@ class Worker:
         command = [str(python), str(program), shape_named(row.shape).name]
         command += [row.rival_type, str(row.threads)]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | huge_pages.MALLOC,
         )
         ready = self.answer()
         self.version, self.setting = ready["version"], ready["setting"]
