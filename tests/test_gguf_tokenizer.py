@@ -155,4 +155,25 @@ def test_contradictions_are_refused(stocha, repo, tmp_path, change, needles):
 def test_an_unknown_pre_tokenizer_is_refused_by_name(stocha, repo, tmp_path):
     content = json.loads(trained(repo, "gpt-2").to_str())
     path = write_gguf(tmp_path / "model.gguf", content, "tekken")
-    assert_one_line_error(run(stocha, "convert", path, tmp_path / "out"), "tokenizer.ggml.pre", "tekken")
+    needles = ["tokenizer.ggml.pre", "tekken", "--no-tokenizer"]
+    assert_one_line_error(run(stocha, "convert", path, tmp_path / "out"), *needles)
+    packed = tmp_path / "packed.gguf"
+    command = [stocha, "quantize", path, packed, "--type", "f32"]
+    assert_one_line_error(run(*command), *needles)
+    assert not packed.exists()
+
+
+@pytest.mark.parametrize("pre", ["tekken", "gpt-2"])
+def test_weights_without_the_tokenizer(stocha, repo, tmp_path, pre):
+    path = write_gguf(tmp_path / "model.gguf", json.loads(trained(repo, "gpt-2").to_str()), pre)
+    packed = tmp_path / "packed.gguf"
+    run_ok(stocha, "quantize", path, packed, "--type", "f32", "--no-tokenizer")
+    for model in (path, packed):
+        out = tmp_path / f"from-{model.name}"
+        assert "no tokenizer" in run(stocha, "convert", model, out, "--no-tokenizer").stderr
+        assert not [file.name for file in out.iterdir() if "token" in file.name]
+        loaded = transformers.AutoModelForCausalLM.from_pretrained(out)
+        assert loaded.model.norm.weight.tolist() == [1, 1]
+        shown = json.loads(run_ok(stocha, "inspect", out, "--json"))
+        assert shown["tokenizer_vocab_size"] is None
+    assert json.loads(run_ok(stocha, "inspect", packed, "--json"))["tokenizer_vocab_size"] is None

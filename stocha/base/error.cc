@@ -26,6 +26,9 @@ std::string Compose(const ErrorParts& parts) {
 
 Error::Error(const ErrorParts& parts) : std::runtime_error(Compose(parts)) {}
 
+Error::Error(const Error& error, std::string_view hint)
+    : std::runtime_error(error.what() + ("; " + std::string(hint))) {}
+
 std::string Printable(std::string_view text, size_t max_bytes) {
   static constexpr char kHex[] = "0123456789abcdef";
   std::string out;

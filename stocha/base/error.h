@@ -24,6 +24,8 @@ struct ErrorParts {
 class Error : public std::runtime_error {
  public:
   explicit Error(const ErrorParts& parts);
+  // The same with something else to do next, which only the caller knows.
+  Error(const Error& error, std::string_view hint);
 };
 
 // A command line that cannot be understood: exit code 2 instead of 1.

@@ -23,6 +23,11 @@ TEST(ErrorTest, StaysOnOneLine) {
   EXPECT_STREQ(error.what(), "a\\nb: nul\\x00 bell\\x07: got \\xff");
 }
 
+TEST(ErrorTest, TakesAnotherHint) {
+  const Error error({.where = "a", .what = "bad"});
+  EXPECT_STREQ(Error(error, "leave it out").what(), "a: bad; leave it out");
+}
+
 TEST(PrintableTest, CutsLongTextAtACharacter) {
   EXPECT_EQ(Printable("aaaa", 4), "aaaa");
   EXPECT_EQ(Printable("aaaab", 4), "aaaa...");

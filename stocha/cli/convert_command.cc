@@ -22,6 +22,7 @@ struct ConvertOptions {
   std::string model;
   std::string output;
   std::string dtype = "auto";
+  bool no_tokenizer = false;
 };
 
 uint16_t To16Bits(float value, DType dtype) {
@@ -92,13 +93,14 @@ std::map<std::string, std::string> TokenizerFiles(const PackedHeader& model,
 }
 
 void Convert(const ConvertOptions& options) {
-  const QuantizeSource model = OpenGgufSource(options.model).source;
+  const QuantizeSource model = OpenGgufSource(options.model, !options.no_tokenizer).source;
   if (!model.header.thresholds.empty()) {
     throw Error({.where = options.model,
                  .what = "its neurons fire above thresholds, which a model directory cannot say",
                  .hint = "run it as it is"});
   }
-  const std::map<std::string, std::string> files = TokenizerFiles(model.header, options.model);
+  const std::map<std::string, std::string> files =
+      ReadingTokenizer([&] { return TokenizerFiles(model.header, options.model); });
   ModelConfig config = model.header.config;
   config.dtype = ChooseDType(model, options.dtype);
 
@@ -132,6 +134,7 @@ void AddConvertCommand(CLI::App& app, Run& run) {
                   "rounded by it, else f32, which holds quantised values exactly")
       ->check(CLI::IsMember({"auto", "f32", "bf16", "f16"}))
       ->capture_default_str();
+  sub->add_flag(kNoTokenizerFlag, options->no_tokenizer, kNoTokenizerHelp);
   sub->footer(
       "Reads F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q4_K, Q5_K and Q6_K, and the tokenizer and "
       "chat template in the file.\n\nExample:\n"

@@ -33,14 +33,14 @@ bool IsPacked(const GgufFile& file) {
          kPackedArchitecture;
 }
 
-ModelSource FromDirectory(const std::string& model) {
+ModelSource FromDirectory(const std::string& model, bool with_tokenizer) {
   auto checkpoint = std::make_shared<const Checkpoint>(OpenCheckpoint(model));
   const fs::path& folder = checkpoint->directory;
-  QuantizeSource source = {
-      .header = {.config = checkpoint->config,
-                 .name = NameOf(model),
-                 .tokenizer = ReadIfThere(folder / "tokenizer.json"),
-                 .tokenizer_config = ReadIfThere(folder / "tokenizer_config.json")}};
+  QuantizeSource source = {.header = {.config = checkpoint->config, .name = NameOf(model)}};
+  if (with_tokenizer) {
+    source.header.tokenizer = ReadIfThere(folder / "tokenizer.json");
+    source.header.tokenizer_config = ReadIfThere(folder / "tokenizer_config.json");
+  }
   source.read = [checkpoint](const TensorSpec& spec, int64_t first, int64_t count) {
     TensorView rows = checkpoint->Get(spec);
     const size_t row_bytes = rows.bytes.size() / static_cast<size_t>(rows.shape[0]);
@@ -52,21 +52,28 @@ ModelSource FromDirectory(const std::string& model) {
   return {std::move(source), ""};
 }
 
-ModelSource FromPacked(const std::string& model) {
+ModelSource FromPacked(const std::string& model, bool with_tokenizer) {
   auto packed = std::make_shared<const PackedModelFile>(PackedModelFile::Open(model));
   QuantizeSource source = {.header = packed->model.header};
+  if (!with_tokenizer) {
+    source.header.tokenizer.clear();
+    source.header.tokenizer_config.clear();
+  }
   source.read = [packed](const TensorSpec& spec, int64_t first, int64_t count) {
     return UnpackRows(packed->model.weights, spec, first, count);
   };
   return {std::move(source), ""};
 }
 
-ModelSource FromGguf(const std::string& model) {
+ModelSource FromGguf(const std::string& model, bool with_tokenizer) {
   auto gguf = std::make_shared<const GgufModel>(GgufModel::Open(model));
   QuantizeSource source = {.header = {.config = gguf->config(), .name = NameOf(model)}};
-  if (auto tokenizer = ReadGgufTokenizer(gguf->file().content, model)) {
-    source.header.tokenizer = std::move(tokenizer->tokenizer_json);
-    source.header.tokenizer_config = std::move(tokenizer->tokenizer_config_json);
+  const auto read = [&] { return ReadGgufTokenizer(gguf->file().content, model); };
+  if (with_tokenizer) {
+    if (auto tokenizer = ReadingTokenizer(read)) {
+      source.header.tokenizer = std::move(tokenizer->tokenizer_json);
+      source.header.tokenizer_config = std::move(tokenizer->tokenizer_config_json);
+    }
   }
   std::string rounded_down;
   for (const TensorSpec& spec : ListTensors(gguf->config())) {
@@ -110,12 +117,14 @@ Tokenizer LoadTokenizer(const std::string& model) {
                .hint = "a model directory has it in tokenizer.json; `stocha logits` works on ids"});
 }
 
-ModelSource OpenModelSource(const std::string& model) {
-  return IsGguf(model) ? OpenGgufSource(model) : FromDirectory(model);
+ModelSource OpenModelSource(const std::string& model, bool with_tokenizer) {
+  return IsGguf(model) ? OpenGgufSource(model, with_tokenizer)
+                       : FromDirectory(model, with_tokenizer);
 }
 
-ModelSource OpenGgufSource(const std::string& file) {
-  return IsPacked(GgufFile::Open(file)) ? FromPacked(file) : FromGguf(file);
+ModelSource OpenGgufSource(const std::string& file, bool with_tokenizer) {
+  return IsPacked(GgufFile::Open(file)) ? FromPacked(file, with_tokenizer)
+                                        : FromGguf(file, with_tokenizer);
 }
 
 }  // namespace stocha

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 
+#include "stocha/base/error.h"
 #include "stocha/engine/quantize.h"
 #include "stocha/model/tokenizer.h"
 
@@ -24,9 +25,24 @@ struct ModelSource {
   // transpose is rounded anew. Empty where it is not.
   std::string rounded_down;
 };
-ModelSource OpenModelSource(const std::string& model);
+// Without its tokenizer, that is not read either, whatever is wrong with it.
+ModelSource OpenModelSource(const std::string& model, bool with_tokenizer);
 // The same of a GGUF alone, a packed model too.
-ModelSource OpenGgufSource(const std::string& file);
+ModelSource OpenGgufSource(const std::string& file, bool with_tokenizer);
+
+// The flag of commands that copy a model, for tokenizers that are not understood here.
+inline constexpr const char* kNoTokenizerFlag = "--no-tokenizer";
+inline constexpr const char* kNoTokenizerHelp = "leave the tokenizer out, readable or not";
+
+// What `read` gives of a tokenizer; an Error of its says how to do without.
+template <typename Read>
+auto ReadingTokenizer(const Read& read) {
+  try {
+    return read();
+  } catch (const Error& error) {
+    throw Error(error, std::string(kNoTokenizerFlag) + " leaves the tokenizer out");
+  }
+}
 
 }  // namespace stocha
 

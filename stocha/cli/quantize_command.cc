@@ -31,6 +31,7 @@ struct QuantizeFlags {
   std::string type;
   std::string layout = "auto";
   int threads = 0;  // 0: all processors
+  bool no_tokenizer = false;
   bool json = false;
 };
 
@@ -85,7 +86,7 @@ void PrintSummary(const QuantizeFlags& flags, const std::vector<QuantizedPart>& 
 void RunQuantize(const QuantizeFlags& flags) {
   const QuantizeType type = ParseQuantizeType(flags.type, "--type");
   CheckOutput(flags);
-  const ModelSource model = OpenModelSource(flags.model);
+  const ModelSource model = OpenModelSource(flags.model, !flags.no_tokenizer);
   ThreadPool pool(flags.threads == 0 ? AvailableProcessors() : flags.threads);
   const StopSignal stop("\nstopping; press Ctrl-C again to quit at once\n");
   std::vector<QuantizedPart> parts;
@@ -126,6 +127,7 @@ void AddQuantizeCommand(CLI::App& app, Run& run) {
   sub->add_option("--threads", flags->threads, "0: all processors")
       ->capture_default_str()
       ->check(CLI::Range(0, kMaxThreads));
+  sub->add_flag(kNoTokenizerFlag, flags->no_tokenizer, kNoTokenizerHelp);
   sub->add_flag("--json", flags->json, "print JSON");
   sub->footer(
       "Shows what each part became, and the relative error of its weights. Rows that are no whole "
