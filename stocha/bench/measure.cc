@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "stocha/bench/ffn_walk.h"
 #include "stocha/engine/kv_cache.h"
@@ -75,7 +76,14 @@ class Measurer {
   // `phase` of one mode and round is done in part.
   void Report(FfnMode mode, const char* phase, double part) {
     const auto phases = static_cast<double>(3 * options_.rounds * figures_.size());
-    tell_(std::string(FfnModeName(mode)) + ' ' + phase, (phases_done_ + part) / phases);
+    doing_ = std::string(FfnModeName(mode)) + ' ' + phase;
+    done_ = (phases_done_ + part) / phases;
+    tell_(doing_, done_);
+  }
+
+  // Passes say between their layers, too, that they are going on: a prefill is long.
+  void TellBetweenLayers() {
+    workspace_.on_ffn_input = [this](int, int64_t) { tell_(doing_, done_); };
   }
 
   // Tokens first .. first + count - 1 of every sequence in one pass.
@@ -107,7 +115,8 @@ class Measurer {
 
   // Touches every page of the weights, and keeps inputs of decoding.
   void WarmUp() {
-    tell_("warming up", 0);
+    tell_(doing_, done_);
+    TellBetweenLayers();
     workspace_.ffn_mode = FfnMode::kDense;
     const int64_t prompt = std::min(kWarmUpTokens, options_.prompt_tokens);
     for (size_t s = 0; s < caches_.size(); ++s) {
@@ -116,8 +125,12 @@ class Measurer {
     }
     const int64_t passes = std::min(kWalkPasses, tokens_a_sequence() - prompt);
     recording_ = std::make_unique<FfnRecording>(config_, workspace_);
-    for (int64_t i = 0; i < passes; ++i) Forward(prompt + i, 1);
+    for (int64_t i = 0; i < passes; ++i) {
+      tell_(doing_, done_);
+      Forward(prompt + i, 1);
+    }
     recording_->Stop();
+    TellBetweenLayers();
   }
 
   void Prefill(ModeFigures& figures) {
@@ -193,6 +206,8 @@ class Measurer {
   std::unique_ptr<FfnRecording> recording_;
   std::vector<ModeFigures> figures_;  // [modes]
   int phases_done_ = 0;
+  std::string doing_ = "warming up";  // what was told last
+  double done_ = 0;
 };
 
 }  // namespace

@@ -57,7 +57,8 @@ struct ModeFigures {
   double ffn_fired_per_token = 0;  // neurons, in the FFN-only walk: the same inputs in all modes
 };
 
-// Told what is done now, and how much of all work is done; may throw to end it.
+// Told what is done now, and how much of all work is done, several times a second; may throw to end
+// it.
 using Tell = std::function<void(const std::string& doing, double fraction)>;
 
 // Every round takes the modes one after the other, so that what changes in the machine meanwhile

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <string>
 #include <vector>
 
 #include "stocha/base/error.h"
@@ -92,6 +94,25 @@ TEST_F(MeasureTest, EndsWhenToldTo) {
     if (fraction > 0.5) throw Error({.what = "interrupted"});
   };
   EXPECT_THROW(Measure(model_, ids, options_, pool_, stop), Error);
+}
+
+// A prefill may take minutes.
+TEST_F(MeasureTest, IsHeardBetweenTheLayersOfAPrefill) {
+  options_.modes = {FfnMode::kDense};
+  options_.prompt_tokens = 3 * kPassTokens;
+  options_.rounds = 1;
+  const std::vector<int32_t> ids = RandomTokens(config_, TokensNeeded(options_), 3);
+  std::map<std::string, int> heard;
+  Measure(model_, ids, options_, pool_, [&](const std::string& doing, double) { ++heard[doing]; });
+  EXPECT_GE(heard["dense prefill"], 3 * config_.num_hidden_layers);
+  EXPECT_GE(heard["warming up"], 2 * config_.num_hidden_layers);
+
+  int left = 3;  // ends within the first pass of the prefill
+  const auto stop = [&left](const std::string& doing, double) {
+    if (doing == "dense prefill" && --left == 0) throw Error({.what = "interrupted"});
+  };
+  EXPECT_THROW(Measure(model_, ids, options_, pool_, stop), Error);
+  EXPECT_EQ(left, 0);
 }
 
 // What the walk computes is what the model computes: the same neurons fire.

@@ -101,7 +101,7 @@ void FillTensor(const PackedTensor& tensor, const ModelConfig& config, uint64_t 
 }  // namespace
 
 SyntheticModel::SyntheticModel(const ModelConfig& config, QuantizeType type, FfnLayout layout,
-                               ThreadPool& pool)
+                               ThreadPool& pool, const std::function<void()>& tell)
     : config_(config),
       type_(type),
       tensors_(ListPackedTensors(
@@ -114,6 +114,7 @@ SyntheticModel::SyntheticModel(const ModelConfig& config, QuantizeType type, Ffn
   for (const PackedTensor& tensor : tensors_) total += StoredBytes(tensor);
   RequireMemory(total, AvailableMemory(), "--shape", "the weights");
   for (const PackedTensor& tensor : tensors_) {
+    tell();
     storage_.emplace_back(StoredBytes(tensor));
     FillTensor(tensor, config_, storage_.size(), storage_.back().data(), pool);
   }

@@ -25,8 +25,10 @@ namespace stocha {
 // Owns the weights in memory, as a packed model file holds them; the same ones every time.
 class SyntheticModel {
  public:
-  // Throws Error when memory is short.
-  SyntheticModel(const ModelConfig& config, QuantizeType type, FfnLayout layout, ThreadPool& pool);
+  // Throws Error when memory is short. `tell` is called before every tensor, and may throw.
+  SyntheticModel(
+      const ModelConfig& config, QuantizeType type, FfnLayout layout, ThreadPool& pool,
+      const std::function<void()>& tell = [] {});
 
   int64_t bytes() const;
   // With these thresholds ([layers]); valid as long as this is.

@@ -56,8 +56,8 @@ std::filesystem::path FindOrMakeSynthetic(const SyntheticSpec& spec,
                            kFileVersion);
   if (std::filesystem::exists(path)) return path;
 
-  tell("making random weights");
-  const SyntheticModel model(config, type, spec.layout, pool);
+  const SyntheticModel model(config, type, spec.layout, pool,
+                             [&tell] { tell("making random weights"); });
   MakeDirectories(folder);
   RequireDisk(folder, model.bytes());
   const std::vector<float> thresholds = CalibrateThresholds(

@@ -48,7 +48,8 @@ class SyntheticTest : public ::testing::Test {
 TEST_F(SyntheticTest, HasStatesOfAModelInEveryType) {
   const ModelConfig config = ParseShape(kShape, "test");
   for (const std::string& name : QuantizeTypeNames()) {
-    const SyntheticModel synthetic(config, ParseQuantizeType(name, "test"), FfnLayout::kNeurons, pool_);
+    const SyntheticModel synthetic(config, ParseQuantizeType(name, "test"), FfnLayout::kNeurons,
+                                   pool_);
     const std::vector<float> logits =
         Logits(synthetic.MakeModel({}), RandomTokens(config, 40, 5), pool_);
     double squares = 0;

@@ -14,12 +14,15 @@ constexpr int kMaxRounds = 4;
 constexpr double kCloseEnough = 0.001;
 constexpr uint64_t kSeed = 1;  // of the tokens; other seeds are held out
 
-// The gates of every layer, of tokens that go through the model.
+// The gates of every layer, of tokens that go through the model. `tell` is called at every layer.
 class GateRecorder {
  public:
-  GateRecorder(const Model& model, Workspace& workspace)
+  GateRecorder(const Model& model, Workspace& workspace, const std::function<void()>& tell)
       : model_(model), ws_(workspace), gates_(model.weights().layers.size()) {
-    ws_.on_ffn_input = [this](int layer, int64_t tokens) { Record(layer, tokens); };
+    ws_.on_ffn_input = [this, tell](int layer, int64_t tokens) {
+      tell();
+      Record(layer, tokens);
+    };
   }
 
   std::vector<float>& gates(size_t layer) { return gates_[layer]; }  // [tokens, neurons]
@@ -70,10 +73,9 @@ std::vector<float> CalibrateThresholds(const ModelConfig& config, const ModelWit
       RandomTokens(config, std::min(kTokens, config.max_position_embeddings), kSeed);
   std::vector<float> thresholds(static_cast<size_t>(config.num_hidden_layers), 0.0F);
   for (int round = 1; round <= kMaxRounds; ++round) {
-    tell(round);
     const Model model = make(thresholds);
     Workspace workspace(config, &pool, {});
-    GateRecorder recorder(model, workspace);
+    GateRecorder recorder(model, workspace, [&tell, round] { tell(round); });
     KvCache cache(config, static_cast<int64_t>(ids.size()));
     const Step step = {.cache = &cache,
                        .tokens = ids,

@@ -17,7 +17,8 @@ using ModelWithThresholds = std::function<Model(const std::vector<float>&)>;
 // Thresholds with which a fraction `sparsity` (0.5 .. 1) of every layer's neurons stays silent on
 // random tokens: each is that quantile of the layer's own gates, given the thresholds of the layers
 // before. These change the gates behind them a little, so it takes a few rounds, until every layer
-// is within a tenth of a percent. `tell` hears of each round, and may throw to end it.
+// is within a tenth of a percent. `tell` hears of each round, once a layer, and may throw to end
+// it.
 std::vector<float> CalibrateThresholds(const ModelConfig& config, const ModelWithThresholds& make,
                                        double sparsity, ThreadPool& pool,
                                        const std::function<void(int round)>& tell);
