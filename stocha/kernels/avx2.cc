@@ -27,6 +27,7 @@ inline I DotBytes(I acc, B w, B x) {
 inline I CenterWide(I dots, I) { return dots; }
 
 #include "stocha/kernels/packed.inc"
+#include "stocha/kernels/packed_panel.inc"
 #include "stocha/kernels/vector_table.inc"
 
 }  // namespace

@@ -18,6 +18,7 @@ inline I DotBytes(I acc, B w, B x) {
 inline I CenterWide(I dots, I sum) { return SubInts(dots, ShiftLeft<7>(sum)); }
 
 #include "stocha/kernels/packed.inc"
+#include "stocha/kernels/packed_panel.inc"
 #include "stocha/kernels/vector_table.inc"
 
 }  // namespace

@@ -115,6 +115,7 @@ inline float SumLanes(V x) {
 
 constexpr int kTileVectors = 2;  // sums kept in registers, of vectors that share 16 rows
 constexpr int kAxpyVectors = 2;
+constexpr int64_t kLeastPanelVectors = 13;  // from which on transposing rows pays
 
 struct B {
   uint8x16_t q[4];
@@ -287,6 +288,7 @@ inline void Transpose(B* rows) {
 }
 
 #include "stocha/kernels/packed.inc"
+#include "stocha/kernels/packed_panel.inc"
 #include "stocha/kernels/vector_table.inc"
 
 }  // namespace
