@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 
 import gguf
@@ -25,10 +26,10 @@ QUERY = "model.layers.1.self_attn.q_proj.weight"
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """Rows of 256 values, so that every type fits, of weights as small as they are in real models of
-    this size: larger ones make chaos of the last bit."""
-    size = dict(hidden_size=256, intermediate_size=320, num_attention_heads=8, head_dim=32)
-    return save_talking_model(tmp_path_factory.mktemp("model"), deviation=0.1, **size)
+    """Rows of 768 values, so that every type fits and a row has a whole step and a part of one, of
+    weights as small as they are in real models of this size: larger ones make chaos of the last bit."""
+    size = dict(hidden_size=768, intermediate_size=320, num_attention_heads=8, head_dim=32)
+    return save_talking_model(tmp_path_factory.mktemp("model"), deviation=0.06, **size)
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +101,25 @@ def dot_bytes(values):
     return blocks
 
 
+def steps(rows, cols, block_bytes):
+    """The steps of rows of a packed file, and how many values each has."""
+    first = 0
+    for begin in range(0, cols, 512):
+        values = min(512, cols - begin)
+        size = round(values // 32 * block_bytes)
+        yield rows[:, first : first + size], values
+        first += size
+    assert first == rows.shape[1]
+
+
 def ggml_rows(rows, cols, kind, is_down):
     """Rows of a packed file as ggml's blocks; those of q8_0 stand in another order in down."""
+    block_bytes = {"q8_0": 34, "q4_0": 18, "q4_k": 18.5}[kind]
+    parts = steps(rows, cols, block_bytes)
+    return np.concatenate([ggml_step(step, n, kind, is_down) for step, n in parts], axis=1)
+
+
+def ggml_step(rows, cols, kind, is_down):
     count = cols // 32
     if kind == "q4_k":
         return q4_k_rows(rows, cols)
@@ -141,7 +159,7 @@ def test_rows_are_ggmls_values(packed, unpacked, kind):
     if kind != "q8_0":
         cases[GATE] = stored[GATE]
     for name, rows in cases.items():
-        expected = gguf.quants.dequantize(ggml_rows(rows, 256, kind, name == DOWN), ggml)
+        expected = gguf.quants.dequantize(ggml_rows(rows, 768, kind, name == DOWN), ggml)
         np.testing.assert_array_equal(rows_of(unpacked(kind), name), expected)
 
 
@@ -149,9 +167,13 @@ def test_q8_0_planes_are_the_two_halves(packed, unpacked):
     reader = gguf.GGUFReader(packed("q8_0"))
     stored = {tensor.name: np.asarray(tensor.data).view(np.uint8) for tensor in reader.tensors}
     high, low = stored[GATE + ".high"], stored[GATE + ".low"]
-    q = nibbles(high[:, :128]).astype(np.int16) * 16 + nibbles(low) - 128
-    d = high[:, 128:].copy().view(np.float16).astype(np.float32)
-    expected = (d[:, :, None] * q.astype(np.float32)).reshape(len(high), -1)
+    expected = []
+    for step, values in steps(high, 768, 18):
+        low_step, low = low[:, : values // 2], low[:, values // 2 :]
+        q = nibbles(step[:, : values // 2]).astype(np.int16) * 16 + nibbles(low_step) - 128
+        d = step[:, values // 2 :].copy().view(np.float16).astype(np.float32)
+        expected.append((d[:, :, None] * q.astype(np.float32)).reshape(len(high), -1))
+    expected = np.concatenate(expected, axis=1)
     np.testing.assert_array_equal(unpacked("q8_0")[GATE], expected)
 
 
@@ -235,6 +257,49 @@ def test_summary_says_types_and_errors(stocha, model, tmp_path):
     assert parts["gate"]["type"].startswith("q4") and parts["up"]["type"] == "q8_0"
     assert 0 < parts["up"]["relative_error"] < 0.01 < parts["gate"]["relative_error"] < 0.15
     assert "relative error" in run_ok(stocha, "quantize", model.folder, out, "--type", "q8_0")
+
+
+CHAT = "{% for message in messages %}<{{ message['role'] }}>{{ message['content'] }}\n{% endfor %}"
+NAMED = [{"name": "tool_use", "template": "no"}, {"name": "default", "template": CHAT}]
+
+
+@pytest.mark.parametrize("where", ["file", "config", "both", "list", "nowhere"])
+def test_the_chat_template_is_kept(stocha, model, tmp_path, where):
+    source = tmp_path / "source"
+    shutil.copytree(model.folder, source)
+    in_config = {"config": CHAT, "both": "not this one", "list": NAMED}.get(where)
+    if where in ("file", "both"):
+        (source / "chat_template.jinja").write_text(CHAT)
+    if in_config:
+        (source / "tokenizer_config.json").write_text(json.dumps({"chat_template": in_config}))
+    packed, again, back = tmp_path / "a.gguf", tmp_path / "b.gguf", tmp_path / "back"
+    run_ok(stocha, "quantize", source, packed, "--type", "bf16")
+    run_ok(stocha, "quantize", packed, again, "--type", "q8_0")
+    run_ok(stocha, "convert", again, back)
+    for path in (source, packed, again, back):
+        shown = json.loads(run_ok(stocha, "inspect", path, "--json"))
+        assert shown["chat_template"] == (where != "nowhere")
+    for path in (packed, again):
+        field = gguf.GGUFReader(path).get_field("tokenizer.chat_template")
+        assert (field and field.contents()) == (None if where == "nowhere" else CHAT)
+    tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(back)
+    if where == "nowhere":
+        assert not tokenizer.chat_template
+    else:
+        messages = [{"role": "user", "content": "hello"}]
+        assert tokenizer.apply_chat_template(messages, tokenize=False) == "<user>hello\n"
+    run_ok(stocha, "quantize", source, packed, "--type", "bf16", "--no-tokenizer")
+    assert gguf.GGUFReader(packed).get_field("tokenizer.chat_template") is None
+    assert "chat template            none" in run_ok(stocha, "inspect", packed)
+
+
+def test_a_chat_template_that_is_none_is_refused(stocha, model, tmp_path):
+    source, packed = tmp_path / "source", tmp_path / "a.gguf"
+    shutil.copytree(model.folder, source)
+    (source / "tokenizer_config.json").write_text('{"chat_template": 1}')
+    result = run(stocha, "quantize", source, packed, "--type", "bf16")
+    assert_one_line_error(result, "tokenizer_config.json", "chat_template", "--no-tokenizer")
+    assert not packed.exists()
 
 
 @pytest.mark.parametrize("kind", ["qwen2", "qwen3"])

@@ -132,6 +132,7 @@ PackedHeader SyntheticModel::Header(const std::vector<float>& thresholds) const 
           .type = std::string(QuantizeTypeName(type_)),
           .tokenizer = "",
           .tokenizer_config = "",
+          .chat_template = "",
           .thresholds = thresholds};
 }
 

@@ -12,6 +12,7 @@
 #include "stocha/base/progress.h"
 #include "stocha/cli/command.h"
 #include "stocha/cli/model_source.h"
+#include "stocha/model/chat_template.h"
 #include "stocha/model/checkpoint.h"
 #include "stocha/model/tokenizer.h"
 
@@ -89,6 +90,9 @@ std::map<std::string, std::string> TokenizerFiles(const PackedHeader& model,
   }
   std::map<std::string, std::string> files = {{"tokenizer.json", model.tokenizer}};
   if (!model.tokenizer_config.empty()) files["tokenizer_config.json"] = model.tokenizer_config;
+  if (ChatTemplate("", model.tokenizer_config, where) != model.chat_template) {  // in no other file
+    files["chat_template.jinja"] = model.chat_template;
+  }
   return files;
 }
 

@@ -21,6 +21,7 @@
 #include "stocha/cli/command.h"
 #include "stocha/cli/model_source.h"
 #include "stocha/engine/packed_model.h"
+#include "stocha/model/chat_template.h"
 #include "stocha/model/checkpoint.h"
 #include "stocha/model/gguf_model.h"
 #include "stocha/model/gguf_tokenizer.h"
@@ -65,6 +66,7 @@ struct Inspected {
   ModelConfig config;
   std::string type;  // of the weights
   std::optional<int32_t> tokenizer_vocab_size;
+  bool chat_template = false;
   std::vector<StoredTensor> tensors;
   size_t thresholds = 0;     // of layers that have one
   std::vector<float> fired;  // PackedHeader::fired
@@ -76,6 +78,7 @@ Inspected InspectDirectory(const std::string& path) {
                      .type = std::string(DTypeName(checkpoint.config.dtype))};
   if (checkpoint.has_tokenizer()) {
     model.tokenizer_vocab_size = Tokenizer::FromFile(checkpoint.tokenizer_path()).vocab_size();
+    model.chat_template = !ReadChatTemplate(checkpoint.directory).empty();
   }
   for (const TensorSpec& spec : ListTensors(checkpoint.config)) {
     const TensorView& tensor = checkpoint.Get(spec);
@@ -94,6 +97,8 @@ Inspected InspectPacked(const std::string& path) {
                      .fired = header.fired};
   if (!header.tokenizer.empty()) {
     model.tokenizer_vocab_size = Tokenizer::FromJson(header.tokenizer, path).vocab_size();
+    model.chat_template =
+        !ChatTemplate(header.chat_template, header.tokenizer_config, path).empty();
   }
   for (const PackedTensor& tensor : packed.model.tensors) {
     model.tensors.push_back({tensor.name, tensor.format, tensor.shape,
@@ -108,6 +113,7 @@ Inspected InspectGguf(const std::string& path, GgufFile file) {
   Inspected model = {.config = gguf.config()};
   if (const auto files = ReadGgufTokenizer(gguf.file().content, path)) {
     model.tokenizer_vocab_size = Tokenizer::FromJson(files->tokenizer_json, path).vocab_size();
+    model.chat_template = !ChatTemplate("", files->tokenizer_config_json, path).empty();
   }
   std::set<std::string> types;  // of the matrices
   for (const TensorSpec& spec : ListTensors(gguf.config())) {
@@ -151,6 +157,7 @@ OrderedJson Describe(const std::string& path, bool list_tensors) {
   shown["sparse"] = model.config.activation.sparse();
   shown["tokenizer_vocab_size"] = nullptr;
   if (model.tokenizer_vocab_size) shown["tokenizer_vocab_size"] = *model.tokenizer_vocab_size;
+  shown["chat_template"] = model.chat_template;
   if (model.thresholds > 0) shown["thresholds"] = model.thresholds;
   if (!model.fired.empty()) {
     shown["neuron_order"] = kHotFirst;
@@ -193,6 +200,7 @@ void PrintTable(const OrderedJson& shown) {
                                                         : " (every neuron is computed)"));
   const OrderedJson& vocab = shown["tokenizer_vocab_size"];
   row("tokenizer", vocab.is_null() ? "none" : vocab.dump() + " ids");
+  row("chat template", shown["chat_template"] ? "yes" : "none");
   if (shown.contains("thresholds")) {
     row("thresholds", "a neuron fires above its layer's, not above 0");
   }

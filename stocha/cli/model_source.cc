@@ -8,6 +8,7 @@
 
 #include "stocha/base/error.h"
 #include "stocha/base/file.h"
+#include "stocha/model/chat_template.h"
 #include "stocha/model/checkpoint.h"
 #include "stocha/model/gguf_model.h"
 #include "stocha/model/gguf_tokenizer.h"
@@ -40,6 +41,7 @@ ModelSource FromDirectory(const std::string& model, bool with_tokenizer) {
   if (with_tokenizer) {
     source.header.tokenizer = ReadIfThere(folder / "tokenizer.json");
     source.header.tokenizer_config = ReadIfThere(folder / "tokenizer_config.json");
+    source.header.chat_template = ReadingTokenizer([&] { return ReadChatTemplate(folder); });
   }
   source.read = [checkpoint](const TensorSpec& spec, int64_t first, int64_t count) {
     TensorView rows = checkpoint->Get(spec);
@@ -55,9 +57,14 @@ ModelSource FromDirectory(const std::string& model, bool with_tokenizer) {
 ModelSource FromPacked(const std::string& model, bool with_tokenizer) {
   auto packed = std::make_shared<const PackedModelFile>(PackedModelFile::Open(model));
   QuantizeSource source = {.header = packed->model.header};
-  if (!with_tokenizer) {
-    source.header.tokenizer.clear();
-    source.header.tokenizer_config.clear();
+  PackedHeader& header = source.header;
+  if (with_tokenizer) {
+    header.chat_template = ReadingTokenizer(
+        [&] { return ChatTemplate(header.chat_template, header.tokenizer_config, model); });
+  } else {
+    header.tokenizer.clear();
+    header.tokenizer_config.clear();
+    header.chat_template.clear();
   }
   source.read = [packed](const TensorSpec& spec, int64_t first, int64_t count) {
     return UnpackRows(packed->model.weights, spec, first, count);
@@ -73,6 +80,7 @@ ModelSource FromGguf(const std::string& model, bool with_tokenizer) {
     if (auto tokenizer = ReadingTokenizer(read)) {
       source.header.tokenizer = std::move(tokenizer->tokenizer_json);
       source.header.tokenizer_config = std::move(tokenizer->tokenizer_config_json);
+      source.header.chat_template = ChatTemplate("", source.header.tokenizer_config, model);
     }
   }
   std::string rounded_down;

@@ -20,6 +20,7 @@ constexpr const char* kTypeKey = "stocha.type";
 constexpr const char* kConfigKey = "stocha.config";
 constexpr const char* kTokenizerKey = "stocha.tokenizer";
 constexpr const char* kTokenizerConfigKey = "stocha.tokenizer_config";
+constexpr const char* kChatTemplateKey = "tokenizer.chat_template";  // as GGUF has it
 constexpr const char* kFormatsKey = "stocha.formats";
 constexpr const char* kThresholdsKey = "stocha.thresholds";
 constexpr const char* kNeuronOrderKey = "stocha.neuron_order";
@@ -82,9 +83,13 @@ class Reader {
     const int64_t version = GgufInteger(content_, kVersionKey, where_);
     if (version > kPackedVersion) {
       Fail("made by a newer stocha", "version " + std::to_string(version),
-           "at most " + std::to_string(kPackedVersion), "update stocha, or quantize again");
+           std::to_string(kPackedVersion), "update stocha, or quantize again");
     }
-    if (version < 1) Fail(kVersionKey, std::to_string(version), "1 or more");
+    if (version < kPackedVersion) {
+      Fail("made by an older stocha", "version " + std::to_string(version),
+           std::to_string(kPackedVersion) + ", where scales stand elsewhere",
+           "run `stocha quantize` again");
+    }
   }
 
   const GgufValue* Find(const char* key) const {
@@ -114,6 +119,7 @@ class Reader {
                            .type = GgufString(content_, kTypeKey, where_),
                            .tokenizer = OptionalString(kTokenizerKey),
                            .tokenizer_config = OptionalString(kTokenizerConfigKey),
+                           .chat_template = OptionalString(kChatTemplateKey),
                            .thresholds = {},
                            .fired = {}};
     const auto layers = static_cast<size_t>(header.config.num_hidden_layers);
@@ -278,6 +284,7 @@ std::map<std::string, GgufValue, std::less<>> PackedMetadata(
   if (!header.name.empty()) metadata[kNameKey] = header.name;
   if (!header.tokenizer.empty()) metadata[kTokenizerKey] = header.tokenizer;
   if (!header.tokenizer_config.empty()) metadata[kTokenizerConfigKey] = header.tokenizer_config;
+  if (!header.chat_template.empty()) metadata[kChatTemplateKey] = header.chat_template;
   if (!header.thresholds.empty()) metadata[kThresholdsKey] = Doubles(header.thresholds);
   if (!header.fired.empty()) {
     metadata[kNeuronOrderKey] = std::string(kHotFirst);

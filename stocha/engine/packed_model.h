@@ -3,11 +3,12 @@
 //
 //   general.architecture     "stocha"
 //   general.name             of the model
-//   stocha.version           kPackedVersion; a file of a newer one is refused
+//   stocha.version           kPackedVersion; a file of another one is refused
 //   stocha.type              what was asked for: "q8_0", "mixed" ...
 //   stocha.config            the text of config.json
 //   stocha.tokenizer         that of tokenizer.json; absent when the model has none, as the next
-//   stocha.tokenizer_config  that of tokenizer_config.json: the chat template
+//   stocha.tokenizer_config  that of tokenizer_config.json
+//   tokenizer.chat_template  the text of the chat template, wherever the model had it; optional
 //   stocha.formats           an array of strings, the format of each tensor
 //   stocha.thresholds        an array of numbers, LayerWeights::threshold of each layer; optional
 //   stocha.neuron_order      "hot first", of neurons that `stocha calibrate` ordered; else absent
@@ -33,7 +34,7 @@
 namespace stocha {
 
 inline constexpr std::string_view kPackedArchitecture = "stocha";
-inline constexpr int64_t kPackedVersion = 1;
+inline constexpr int64_t kPackedVersion = 2;
 inline constexpr std::string_view kHotFirst = "hot first";
 inline constexpr size_t kFiredParts = 10;
 
@@ -44,6 +45,7 @@ struct PackedHeader {
   std::string type;
   std::string tokenizer;          // empty: none, as the next
   std::string tokenizer_config;   // without a tokenizer: none
+  std::string chat_template;      // Jinja; likewise
   std::vector<float> thresholds;  // [layers], or empty
   // Neurons that are ordered from hot to cold: of each tenth of a layer's, the fraction that fired,
   // [layers, kFiredParts]. Empty where they stand as they were trained.

@@ -161,6 +161,7 @@ TEST(PackedModelTest, KeepsWhatStandsBesideTheWeights) {
   QuantizeSource source = SourceOf(random);
   source.header.tokenizer = "{\"a tokenizer\": 1}";
   source.header.tokenizer_config = "{}";
+  source.header.chat_template = "{{ messages }}";
   source.header.thresholds = {0.25F, -1};
   const TemporaryFile file("header");
   WritePacked(source, QuantizeType::kMixed, file.path());
@@ -169,6 +170,7 @@ TEST(PackedModelTest, KeepsWhatStandsBesideTheWeights) {
   EXPECT_EQ(packed.model.header.type, "mixed");
   EXPECT_EQ(packed.model.header.tokenizer, source.header.tokenizer);
   EXPECT_EQ(packed.model.header.tokenizer_config, source.header.tokenizer_config);
+  EXPECT_EQ(packed.model.header.chat_template, source.header.chat_template);
   EXPECT_EQ(packed.model.weights.layers[0].threshold, 0.25F);
   EXPECT_EQ(packed.model.weights.layers[1].threshold, -1);
 }
@@ -230,10 +232,13 @@ TEST(BadPackedModelTest, AnotherArchitectureIsToldWhatToDo) {
   EXPECT_NE(error.find("stocha quantize file OUT.gguf"), std::string::npos) << error;
 }
 
-TEST(BadPackedModelTest, NewerVersion) {
-  const std::string error =
-      ErrorOf([](GgufContent& content) { content.metadata["stocha.version"] = int64_t{2}; });
-  EXPECT_NE(error.find("made by a newer stocha"), std::string::npos) << error;
+TEST(BadPackedModelTest, AnotherVersion) {
+  for (const auto& [version, fault] :
+       {std::pair{kPackedVersion + 1, "newer"}, std::pair{kPackedVersion - 1, "older"}}) {
+    const std::string error = ErrorOf(
+        [&](GgufContent& content) { content.metadata["stocha.version"] = int64_t{version}; });
+    EXPECT_NE(error.find(std::string(fault) + " stocha"), std::string::npos) << error;
+  }
 }
 
 TEST(BadPackedModelTest, MetadataMissingOrOfAnotherKind) {
