@@ -90,7 +90,8 @@ std::map<std::string, std::string> TokenizerFiles(const PackedHeader& model,
   }
   std::map<std::string, std::string> files = {{"tokenizer.json", model.tokenizer}};
   if (!model.tokenizer_config.empty()) files["tokenizer_config.json"] = model.tokenizer_config;
-  if (ChatTemplate("", model.tokenizer_config, where) != model.chat_template) {  // in no other file
+  if (!model.chat_template.empty() &&
+      ChatTemplate("", model.tokenizer_config, where) != model.chat_template) {  // in no other file
     files["chat_template.jinja"] = model.chat_template;
   }
   return files;

@@ -97,8 +97,7 @@ Inspected InspectPacked(const std::string& path) {
                      .fired = header.fired};
   if (!header.tokenizer.empty()) {
     model.tokenizer_vocab_size = Tokenizer::FromJson(header.tokenizer, path).vocab_size();
-    model.chat_template =
-        !ChatTemplate(header.chat_template, header.tokenizer_config, path).empty();
+    model.chat_template = !header.chat_template.empty();
   }
   for (const PackedTensor& tensor : packed.model.tensors) {
     model.tensors.push_back({tensor.name, tensor.format, tensor.shape,

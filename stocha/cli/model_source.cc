@@ -57,14 +57,10 @@ ModelSource FromDirectory(const std::string& model, bool with_tokenizer) {
 ModelSource FromPacked(const std::string& model, bool with_tokenizer) {
   auto packed = std::make_shared<const PackedModelFile>(PackedModelFile::Open(model));
   QuantizeSource source = {.header = packed->model.header};
-  PackedHeader& header = source.header;
-  if (with_tokenizer) {
-    header.chat_template = ReadingTokenizer(
-        [&] { return ChatTemplate(header.chat_template, header.tokenizer_config, model); });
-  } else {
-    header.tokenizer.clear();
-    header.tokenizer_config.clear();
-    header.chat_template.clear();
+  if (!with_tokenizer) {
+    source.header.tokenizer.clear();
+    source.header.tokenizer_config.clear();
+    source.header.chat_template.clear();
   }
   source.read = [packed](const TensorSpec& spec, int64_t first, int64_t count) {
     return UnpackRows(packed->model.weights, spec, first, count);

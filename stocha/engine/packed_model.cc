@@ -83,13 +83,9 @@ class Reader {
     const int64_t version = GgufInteger(content_, kVersionKey, where_);
     if (version > kPackedVersion) {
       Fail("made by a newer stocha", "version " + std::to_string(version),
-           std::to_string(kPackedVersion), "update stocha, or quantize again");
+           "at most " + std::to_string(kPackedVersion), "update stocha, or quantize again");
     }
-    if (version < kPackedVersion) {
-      Fail("made by an older stocha", "version " + std::to_string(version),
-           std::to_string(kPackedVersion) + ", where scales stand elsewhere",
-           "run `stocha quantize` again");
-    }
+    if (version < 1) Fail(kVersionKey, std::to_string(version), "1 or more");
   }
 
   const GgufValue* Find(const char* key) const {
