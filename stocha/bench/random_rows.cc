@@ -63,6 +63,16 @@ void FillQ4KScales(uint8_t* out, int64_t blocks, float deviation, RandomBits& bi
   }
 }
 
+// Calls fill(values, scales, blocks) for the steps of a row.
+template <typename Fill>
+void ForEachStep(PackedFormat format, int64_t n, uint8_t* row, const Fill& fill) {
+  for (int64_t step = 0; step * kStepValues < n; ++step) {
+    const int64_t blocks = StepBlocks(n, step);
+    fill(row, row + ValueBytes(format, blocks), blocks);
+    row += StepBytes(format, blocks);
+  }
+}
+
 // Of standard deviation 1.
 float TriangleFloat(uint64_t word) {
   constexpr float kSqrt6 = 2.4494898F;
@@ -82,28 +92,33 @@ uint64_t RandomBits::Next() {
 
 void FillPackedRow(PackedFormat format, RowUse use, int64_t n, float deviation, RandomBits& bits,
                    uint8_t* row) {
-  const int64_t blocks = n / kBlock;
-  if (format == PackedFormat::kQ8_0) {
-    // Rows for axpy hold q, those for dot q + 128.
-    const uint64_t flip = use == RowUse::kAxpy ? 0x8080808080808080 : 0;
-    FillWords(row, n, [&] { return TriangleBytes(bits) ^ flip; });
-    FillScales(row + n, blocks, deviation / kByteDeviation, bits);
-    return;
-  }
-  FillWords(row, n / 2, [&] { return TriangleNibbles(bits); });
-  if (format == PackedFormat::kQ4_0) {
-    FillScales(row + n / 2, blocks, deviation / kNibbleDeviation, bits);
-  } else {
-    FillQ4KScales(row + n / 2, blocks, deviation, bits);
-  }
+  // Rows for axpy hold q, those for dot q + 128.
+  const uint64_t flip = use == RowUse::kAxpy ? 0x8080808080808080 : 0;
+  ForEachStep(format, n, row, [&](uint8_t* values, uint8_t* scales, int64_t blocks) {
+    const int64_t bytes = ValueBytes(format, blocks);
+    switch (format) {
+      case PackedFormat::kQ8_0:
+        FillWords(values, bytes, [&] { return TriangleBytes(bits) ^ flip; });
+        return FillScales(scales, blocks, deviation / kByteDeviation, bits);
+      case PackedFormat::kQ4_0:
+        FillWords(values, bytes, [&] { return TriangleNibbles(bits); });
+        return FillScales(scales, blocks, deviation / kNibbleDeviation, bits);
+      case PackedFormat::kQ4_K:
+        FillWords(values, bytes, [&] { return TriangleNibbles(bits); });
+        return FillQ4KScales(scales, blocks, deviation, bits);
+    }
+  });
 }
 
 void FillHighPlaneRow(int64_t n, float deviation, RandomBits& bits, uint8_t* row) {
   constexpr uint64_t kHighHalves = 0xF0F0F0F0F0F0F0F0;
-  FillWords(row, n / 2, [&] {
-    return (TriangleBytes(bits) & kHighHalves) | ((TriangleBytes(bits) & kHighHalves) >> 4);
+  constexpr PackedFormat kFormat = PackedFormat::kQ4_0;  // laid out as its rows
+  ForEachStep(kFormat, n, row, [&](uint8_t* values, uint8_t* scales, int64_t blocks) {
+    FillWords(values, ValueBytes(kFormat, blocks), [&] {
+      return (TriangleBytes(bits) & kHighHalves) | ((TriangleBytes(bits) & kHighHalves) >> 4);
+    });
+    FillScales(scales, blocks, deviation / kPlanesDeviation, bits);
   });
-  FillScales(row + n / 2, n / kBlock, deviation / kPlanesDeviation, bits);
 }
 
 void FillLowPlaneRow(int64_t n, RandomBits& bits, uint8_t* row) {

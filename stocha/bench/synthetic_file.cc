@@ -16,7 +16,7 @@ namespace stocha {
 namespace {
 
 // In the files' names: raised when what is in them changes.
-constexpr int kFileVersion = 1;
+constexpr int kFileVersion = 2;
 
 // Half of random gates are negative: ReLU alone silences as many.
 constexpr double kLeastSparsity = 0.5;

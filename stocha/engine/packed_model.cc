@@ -83,9 +83,13 @@ class Reader {
     const int64_t version = GgufInteger(content_, kVersionKey, where_);
     if (version > kPackedVersion) {
       Fail("made by a newer stocha", "version " + std::to_string(version),
-           "at most " + std::to_string(kPackedVersion), "update stocha, or quantize again");
+           std::to_string(kPackedVersion), "update stocha, or quantize again");
     }
-    if (version < 1) Fail(kVersionKey, std::to_string(version), "1 or more");
+    if (version < kPackedVersion) {
+      Fail("made by an older stocha", "version " + std::to_string(version),
+           std::to_string(kPackedVersion) + ", where scales stand elsewhere",
+           "run `stocha quantize` again");
+    }
   }
 
   const GgufValue* Find(const char* key) const {

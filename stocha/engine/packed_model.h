@@ -3,7 +3,7 @@
 //
 //   general.architecture     "stocha"
 //   general.name             of the model
-//   stocha.version           kPackedVersion; a file of a newer one is refused
+//   stocha.version           kPackedVersion; a file of another one is refused
 //   stocha.type              what was asked for: "q8_0", "mixed" ...
 //   stocha.config            the text of config.json
 //   stocha.tokenizer         that of tokenizer.json; absent when the model has none, as the next
@@ -34,7 +34,7 @@
 namespace stocha {
 
 inline constexpr std::string_view kPackedArchitecture = "stocha";
-inline constexpr int64_t kPackedVersion = 1;
+inline constexpr int64_t kPackedVersion = 2;
 inline constexpr std::string_view kHotFirst = "hot first";
 inline constexpr size_t kFiredParts = 10;
 

@@ -1,9 +1,10 @@
-// How quantised rows lie in memory: first the values of the row, then its scales.
+// How quantised rows lie in memory: in steps of 512 values, each its values and then its scales.
 //
 // A block is 32 values with one scale, as in ggml, and the values are ggml's; only their places
-// differ. Scales stand behind the values, so that values are read in whole vectors; what a product
-// wants together stands together. nb = n / 32 blocks; four blocks are a chunk, the last one of a
-// row may have fewer.
+// differ. A step is 16 blocks, the last one of a row may have fewer: nb. Its values stand together,
+// so that they are read in whole vectors, and its scales right behind them, so that a row is read
+// from one end to the other: a machine foresees only that. Four blocks are a chunk, the last one of
+// a step may have fewer. A step holds
 //
 //   q8_0     w = d q            q + 128, 1 byte each; a chunk of m blocks is the first halves of
 //   its
@@ -12,11 +13,10 @@
 //                               and value j + 16 in its high half. Then d, f16 [nb].
 //   q4_k     w = d s q - e m    q as in q4_0; then s, uint8 [nb], m, uint8 [nb]; then d, e of every
 //                               8 blocks, f16 [nb / 8, rounded up] each.
-//   q8_0 in planes              a high row: (q + 128) / 16, as the q of q4_0, then d, f16 [nb]; a
-//   low
-//                               row: (q + 128) mod 16, likewise, without d. Same w as q8_0. The
-//                               high row alone tells w to 1/16 of the range, enough to screen the
-//                               gate.
+//
+//   q8_0 in planes: a high row has (q + 128) / 16 as the q of q4_0, with d; a low row has
+//   (q + 128) mod 16, likewise, without d. Same w as q8_0. The high row alone tells w to 1/16 of
+//   the range, enough to screen the gate.
 //
 // Those rows are for `dot`. Rows for `axpy` (the down matrix, transposed) are the same but for
 // q8_0, whose values are then q itself in their natural order.
@@ -32,36 +32,43 @@ enum class RowUse : uint8_t { kDot, kAxpy };
 
 inline constexpr int64_t kBlock = 32;        // values a scale
 inline constexpr int64_t kSuperBlock = 256;  // values a pair d, e of q4_k
+inline constexpr int64_t kStepBlocks = 16;
+inline constexpr int64_t kStepValues = kStepBlocks * kBlock;
 
 // The variance of a uniform low half, 0 .. 15, which a screen by the high plane leaves open.
 inline constexpr float kScreenVariance = 21.25F;
 
-// Pairs d, e of a row of q4_k; the last one may have fewer than 8 blocks.
+// Pairs d, e of n values of q4_k; the last one may have fewer than 8 blocks.
 constexpr int64_t SuperBlocks(int64_t n) { return (n + kSuperBlock - 1) / kSuperBlock; }
 
-constexpr int64_t LowPlaneBytes(int64_t n) { return n / 2; }
-constexpr int64_t HighPlaneBytes(int64_t n) { return n / 2 + n / kBlock * 2; }
-
-constexpr int64_t RowBytes(PackedFormat format, int64_t n) {
-  switch (format) {
-    case PackedFormat::kQ8_0:
-      return n + n / kBlock * 2;
-    case PackedFormat::kQ4_0:
-      return n / 2 + n / kBlock * 2;
-    case PackedFormat::kQ4_K:
-      return n / 2 + n / kBlock * 2 + SuperBlocks(n) * 4;
-  }
-  return 0;
+// Of a step of `blocks` blocks.
+constexpr int64_t ValueBytes(PackedFormat format, int64_t blocks) {
+  return blocks * (format == PackedFormat::kQ8_0 ? kBlock : kBlock / 2);
+}
+constexpr int64_t StepBytes(PackedFormat format, int64_t blocks) {
+  const int64_t pairs = format == PackedFormat::kQ4_K ? SuperBlocks(blocks * kBlock) : 0;
+  return ValueBytes(format, blocks) + blocks * 2 + pairs * 4;
 }
 
-// Where value i of a q8_0 row for `dot` stands.
-constexpr int64_t Q8DotOffset(int64_t i, int64_t n) {
-  const int64_t chunk = i / (4 * kBlock) * (4 * kBlock);
-  const int64_t left = (n - chunk) / kBlock;
-  const int64_t blocks = left < 4 ? left : 4;
-  const int64_t block = (i - chunk) / kBlock;
-  const int64_t within = i % kBlock;
-  return chunk + within / 16 * (16 * blocks) + block * 16 + within % 16;
+// Of a row of n values.
+constexpr int64_t StepBlocks(int64_t n, int64_t step) {
+  const int64_t left = n / kBlock - step * kStepBlocks;
+  return left < kStepBlocks ? left : kStepBlocks;
+}
+constexpr int64_t RowBytes(PackedFormat format, int64_t n) {
+  return n / kStepValues * StepBytes(format, kStepBlocks) +
+         StepBytes(format, n % kStepValues / kBlock);
+}
+constexpr int64_t LowPlaneBytes(int64_t n) { return n / 2; }
+constexpr int64_t HighPlaneBytes(int64_t n) { return RowBytes(PackedFormat::kQ4_0, n); }
+
+// Where value i of a step of q8_0 for `dot` stands.
+constexpr int64_t Q8DotOffset(int64_t i, int64_t blocks) {
+  const int64_t chunk = i / (4 * kBlock);
+  const int64_t left = blocks - chunk * 4;
+  const int64_t half = i % kBlock / 16;
+  return chunk * 4 * kBlock + half * 16 * (left < 4 ? left : 4) + i % (4 * kBlock) / kBlock * 16 +
+         i % 16;
 }
 
 // Rounds `values` ([n], finite) to the format. Throws nothing; n a multiple of 32.

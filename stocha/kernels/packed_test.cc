@@ -61,12 +61,12 @@ TEST(PackedTest, RowsForDotAndAxpyHoldTheSameValues) {
 }
 
 TEST(PackedTest, EveryValueHasAPlaceOfItsOwn) {
-  for (const int64_t n : kSizes) {
+  for (int64_t blocks = 1; blocks <= kStepBlocks; ++blocks) {
     std::set<int64_t> places;
-    for (int64_t i = 0; i < n; ++i) places.insert(Q8DotOffset(i, n));
+    for (int64_t i = 0; i < blocks * kBlock; ++i) places.insert(Q8DotOffset(i, blocks));
     EXPECT_EQ(*places.begin(), 0);
-    EXPECT_EQ(*places.rbegin(), n - 1);
-    EXPECT_EQ(static_cast<int64_t>(places.size()), n);
+    EXPECT_EQ(*places.rbegin(), blocks * kBlock - 1);
+    EXPECT_EQ(static_cast<int64_t>(places.size()), blocks * kBlock);
   }
 }
 

@@ -51,66 +51,85 @@ struct BlockSum {
   float partials[kPartialSums] = {};
 };
 
-// The sum of q(i) x[i] over block b, exact.
+// Block `index` of a step of a row of n values.
+struct Block {
+  Block(PackedFormat format, const uint8_t* row, int64_t n, int64_t b)
+      : step(StepOf(format, row, b / kStepBlocks)),
+        index(b % kStepBlocks),
+        blocks(StepBlocks(n, b / kStepBlocks)),
+        scales(step + ValueBytes(format, blocks)) {}
+  int Q8(int64_t j) const { return step[Q8DotOffset(index * kBlock + j, blocks)] - 128; }
+  int Q8Axpy(int64_t j) const { return static_cast<int8_t>(step[index * kBlock + j]); }
+  int Q4(int64_t j) const { return Nibble(step, index * kBlock + j); }
+  float Scale() const { return LoadF16(scales + 2 * index); }
+  const uint8_t* step;
+  int64_t index;
+  int64_t blocks;
+  const uint8_t* scales;
+};
+
+// The sum of q(j) x[32 b + j], j < 32, exact.
 template <typename Q>
 int32_t DotBlock(int64_t b, const Vector& x, const Q& q) {
   int32_t sum = 0;
-  for (int64_t i = b * kBlock; i < (b + 1) * kBlock; ++i) sum += q(i) * x[i];
+  for (int64_t j = 0; j < kBlock; ++j) sum += q(j) * x[b * kBlock + j];
   return sum;
 }
 
-// Each adds block b of the product of a row and a vector.
+// Each adds block b of the product of a row and a vector, or factor times its weights to y [32].
 struct Q8 {
   static void AddBlock(const uint8_t* row, const Vector& x, int64_t n, int64_t b, BlockSum& sum) {
-    const int32_t dot = DotBlock(b, x, [&](int64_t i) { return row[Q8DotOffset(i, n)] - 128; });
-    sum.Add(b, static_cast<float>(dot), LoadF16(row + n + 2 * b) * x.scale[b]);
+    const Block block(PackedFormat::kQ8_0, row, n, b);
+    const int32_t dot = DotBlock(b, x, [&](int64_t j) { return block.Q8(j); });
+    sum.Add(b, static_cast<float>(dot), block.Scale() * x.scale[b]);
   }
-  // y[i] += factor w[i]
-  static void Axpy(const uint8_t* row, float factor, int64_t n, float* y) {
-    for (int64_t i = 0; i < n; ++i) {
-      const float scale = factor * LoadF16(row + n + i / kBlock * 2);
-      y[i] = std::fma(scale, static_cast<float>(static_cast<int8_t>(row[i])), y[i]);
+  static void AxpyBlock(const uint8_t* row, float factor, int64_t n, int64_t b, float* y) {
+    const Block block(PackedFormat::kQ8_0, row, n, b);
+    const float scale = factor * block.Scale();
+    for (int64_t j = 0; j < kBlock; ++j) {
+      y[j] = std::fma(scale, static_cast<float>(block.Q8Axpy(j)), y[j]);
     }
   }
 };
 
 struct Q4 {
   static void AddBlock(const uint8_t* row, const Vector& x, int64_t n, int64_t b, BlockSum& sum) {
-    const int32_t dot = DotBlock(b, x, [&](int64_t i) { return Nibble(row, i) - 8; });
-    sum.Add(b, static_cast<float>(dot), LoadF16(row + n / 2 + 2 * b) * x.scale[b]);
+    const Block block(PackedFormat::kQ4_0, row, n, b);
+    const int32_t dot = DotBlock(b, x, [&](int64_t j) { return block.Q4(j) - 8; });
+    sum.Add(b, static_cast<float>(dot), block.Scale() * x.scale[b]);
   }
-  static void Axpy(const uint8_t* row, float factor, int64_t n, float* y) {
-    for (int64_t i = 0; i < n; ++i) {
-      const float scale = factor * LoadF16(row + n / 2 + i / kBlock * 2);
-      y[i] = std::fma(scale, static_cast<float>(Nibble(row, i) - 8), y[i]);
+  static void AxpyBlock(const uint8_t* row, float factor, int64_t n, int64_t b, float* y) {
+    const Block block(PackedFormat::kQ4_0, row, n, b);
+    const float scale = factor * block.Scale();
+    for (int64_t j = 0; j < kBlock; ++j) {
+      y[j] = std::fma(scale, static_cast<float>(block.Q4(j) - 8), y[j]);
     }
   }
 };
 
 struct Q4K {
-  Q4K(const uint8_t* row, int64_t n, int64_t b) {
-    const uint8_t* scales = row + n / 2;
-    const uint8_t* mins = scales + n / kBlock;
-    const uint8_t* outer = mins + n / kBlock;
-    scale = LoadF16(outer + b / 8 * 2) * static_cast<float>(scales[b]);
-    min = LoadF16(outer + (SuperBlocks(n) + b / 8) * 2) * static_cast<float>(mins[b]);
-  }
   static void AddBlock(const uint8_t* row, const Vector& x, int64_t n, int64_t b, BlockSum& sum) {
-    const Q4K block(row, n, b);
-    const int32_t dot = DotBlock(b, x, [&](int64_t i) { return Nibble(row, i); });
-    sum.Add(b, static_cast<float>(dot), block.scale * x.scale[b]);
-    sum.Add(b, static_cast<float>(x.sum[b]), -(block.min * x.scale[b]));
+    const Block block(PackedFormat::kQ4_K, row, n, b);
+    const BlockQ4K weights(block.step, block.blocks, block.index);
+    const int32_t dot = DotBlock(b, x, [&](int64_t j) { return block.Q4(j); });
+    sum.Add(b, static_cast<float>(dot), weights.scale * x.scale[b]);
+    sum.Add(b, static_cast<float>(x.sum[b]), -(weights.min * x.scale[b]));
   }
-  static void Axpy(const uint8_t* row, float factor, int64_t n, float* y) {
-    for (int64_t i = 0; i < n; ++i) {
-      const Q4K block(row, n, i / kBlock);
-      const float product = block.scale * static_cast<float>(Nibble(row, i));
-      y[i] = std::fma(factor, product - block.min, y[i]);
+  static void AxpyBlock(const uint8_t* row, float factor, int64_t n, int64_t b, float* y) {
+    const Block block(PackedFormat::kQ4_K, row, n, b);
+    const BlockQ4K weights(block.step, block.blocks, block.index);
+    for (int64_t j = 0; j < kBlock; ++j) {
+      const float product = weights.scale * static_cast<float>(block.Q4(j));
+      y[j] = std::fma(factor, product - weights.min, y[j]);
     }
   }
-  float scale;
-  float min;
 };
+
+// y[i] += factor w[i], i < n
+template <typename Format>
+void AddRow(const uint8_t* row, float factor, int64_t n, float* y) {
+  for (int64_t b = 0; b < n / kBlock; ++b) Format::AxpyBlock(row, factor, n, b, y + b * kBlock);
+}
 
 template <typename Format>
 void Dot(const Rows<const uint8_t>& weights, const QuantizedRows& x, float* out,
@@ -132,7 +151,7 @@ void Axpy(const Rows<const uint8_t>& weights, const float* scale, int64_t scale_
           const Rows<float>& y, int64_t n) {
   for (int64_t t = 0; t < y.count; ++t) {
     for (int64_t r = 0; r < weights.count; ++r) {
-      Format::Axpy(Row(weights, r), scale[t * scale_stride + r], n, Row(y, t));
+      AddRow<Format>(Row(weights, r), scale[t * scale_stride + r], n, Row(y, t));
     }
   }
 }
@@ -150,7 +169,7 @@ void Ffn(const Rows<const uint8_t>& up, const Rows<const uint8_t>& down, const f
   for (int64_t r = 0; r < up.count; ++r) {
     float hidden = 0;
     Dot<Format>({.data = Row(up, r), .count = 1}, first, &hidden, 1);
-    Format::Axpy(Row(down, r), act[r] * hidden, x.n, y);
+    AddRow<Format>(Row(down, r), act[r] * hidden, x.n, y);
   }
 }
 
@@ -159,13 +178,14 @@ void DotPlanes(const Rows<const uint8_t>& high, const Rows<const uint8_t>& low,
   for (int64_t t = 0; t < x.count; ++t) {
     const Vector vector(x, t);
     for (int64_t r = 0; r < high.count; ++r) {
-      const uint8_t* h = Row(high, r);
-      const uint8_t* l = Row(low, r);
+      const uint8_t* low_row = Row(low, r);
       BlockSum sum;
       for (int64_t b = 0; b < x.n / kBlock; ++b) {
-        const int32_t dot =
-            DotBlock(b, vector, [&](int64_t i) { return Nibble(h, i) * 16 + Nibble(l, i) - 128; });
-        sum.Add(b, static_cast<float>(dot), LoadF16(h + x.n / 2 + 2 * b) * vector.scale[b]);
+        const Block block(PackedFormat::kQ4_0, Row(high, r), x.n, b);
+        const int32_t dot = DotBlock(b, vector, [&](int64_t j) {
+          return block.Q4(j) * 16 + Nibble(low_row, b * kBlock + j) - 128;
+        });
+        sum.Add(b, static_cast<float>(dot), block.Scale() * vector.scale[b]);
       }
       out[t * out_stride + r] = sum.Total();
     }
@@ -178,12 +198,12 @@ void Screen(const Rows<const uint8_t>& high, const QuantizedRows& x, float* esti
   for (int64_t t = 0; t < x.count; ++t) {
     const Vector vector(x, t);
     for (int64_t r = 0; r < high.count; ++r) {
-      const uint8_t* h = Row(high, r);
       BlockSum sum;
       BlockSum variance;
       for (int64_t b = 0; b < x.n / kBlock; ++b) {
-        const int32_t dot = DotBlock(b, vector, [&](int64_t i) { return Nibble(h, i); });
-        const float scale = LoadF16(h + x.n / 2 + 2 * b) * vector.scale[b];
+        const Block block(PackedFormat::kQ4_0, Row(high, r), x.n, b);
+        const int32_t dot = DotBlock(b, vector, [&](int64_t j) { return block.Q4(j); });
+        const float scale = block.Scale() * vector.scale[b];
         sum.Add(b, static_cast<float>(32 * dot - 241 * vector.sum[b]), scale);
         variance.Add(b, scale * scale, vector.energy[b]);
       }
