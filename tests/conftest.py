@@ -39,7 +39,7 @@ def isas(stocha, tmp_path_factory) -> list[str]:
     save_random_model(config("llama", head_dim=8), torch.float32, folder)
     command = [stocha, "logits", folder, "--ids", "1", "--output", folder / "logits.safetensors"]
     found = []
-    for isa in ("scalar", "avx2", "avxvnni", "avx512", "neon"):
+    for isa in ("scalar", "avx2", "avxvnni", "avx512", "amx", "neon"):
         result = run(*command, env=os.environ | {"STOCHA_ISA": isa})
         if result.returncode == 0:
             found.append(isa)

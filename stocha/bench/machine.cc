@@ -18,6 +18,9 @@ std::vector<std::string> FeaturesOf(Isa isa) {
       return {"avx2", "fma", "f16c", "avx_vnni"};
     case Isa::kAvx512:
       return {"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"};
+    case Isa::kAmx:
+      return {"avx2",     "fma",      "f16c",        "avx512f",  "avx512bw",
+              "avx512dq", "avx512vl", "avx512_vnni", "amx_tile", "amx_int8"};
     case Isa::kNeon:
       return {"asimd", "asimddp"};
   }

@@ -12,6 +12,8 @@ const KernelTable& Kernels(Isa isa) {
       return kAvxVnniKernels;
     case Isa::kAvx512:
       return kAvx512Kernels;
+    case Isa::kAmx:
+      return kAmxKernels;
 #elif defined(__aarch64__)
     case Isa::kNeon:
       return kNeonKernels;

@@ -12,7 +12,7 @@ namespace {
 const GatedRowKernels* RowKernels(Isa isa) {
 #if defined(__x86_64__)
   if (isa == Isa::kAvx2 || isa == Isa::kAvxVnni) return &kGatedRowAvx2;
-  if (isa == Isa::kAvx512) return &kGatedRowAvx512;
+  if (isa == Isa::kAvx512 || isa == Isa::kAmx) return &kGatedRowAvx512;
 #endif
   static_cast<void>(isa);
   return nullptr;

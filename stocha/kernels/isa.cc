@@ -1,6 +1,10 @@
 #include "stocha/kernels/isa.h"
 
-#if defined(__aarch64__)
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#elif defined(__aarch64__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
 #endif
@@ -19,6 +23,36 @@ Isa Select() {
   return IsaNamed(wanted, "STOCHA_ISA");
 }
 
+#if defined(__x86_64__)
+// Whether the processor has AMX-INT8 and Linux lets this process use it, which it wants to be
+// asked: then for all of its threads.
+bool RequestAmx() {
+  constexpr uint32_t kAmxTile = 1U << 24;  // CPUID 7.0, EDX
+  constexpr uint32_t kAmxInt8 = 1U << 25;
+  uint32_t eax = 0;
+  uint32_t ebx = 0;
+  uint32_t ecx = 0;
+  uint32_t edx = 0;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
+  if ((edx & kAmxTile) == 0 || (edx & kAmxInt8) == 0) return false;
+
+  if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) == 0 || (ecx & bit_OSXSAVE) == 0) return false;
+  constexpr int kTileData = 18;  // number of a part of the processor's state
+  constexpr uint32_t kTiles = 1U << 17 | 1U << kTileData;  // 17: their configuration
+  uint32_t enabled = 0;
+  asm("xgetbv" : "=a"(enabled), "=d"(edx) : "c"(0));
+  if ((enabled & kTiles) != kTiles) return false;
+
+  constexpr int kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM, in headers of Linux 5.16
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
+bool HasAmx() {
+  static const bool has = RequestAmx();
+  return has;
+}
+#endif
+
 }  // namespace
 
 std::vector<Isa> AvailableIsas() {
@@ -33,6 +67,7 @@ std::vector<Isa> AvailableIsas() {
       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512vnni")) {
     isas.push_back(Isa::kAvx512);
+    if (HasAmx()) isas.push_back(Isa::kAmx);
   }
 #elif defined(__aarch64__)
   if ((getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0) isas.push_back(Isa::kNeon);

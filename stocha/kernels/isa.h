@@ -8,7 +8,7 @@
 
 namespace stocha {
 
-enum class Isa : uint8_t { kScalar, kAvx2, kAvxVnni, kAvx512, kNeon };
+enum class Isa : uint8_t { kScalar, kAvx2, kAvxVnni, kAvx512, kAmx, kNeon };
 
 constexpr std::string_view IsaName(Isa isa) {
   switch (isa) {
@@ -20,6 +20,8 @@ constexpr std::string_view IsaName(Isa isa) {
       return "avxvnni";
     case Isa::kAvx512:
       return "avx512";
+    case Isa::kAmx:
+      return "amx";
     case Isa::kNeon:
       return "neon";
   }

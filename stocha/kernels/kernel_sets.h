@@ -19,6 +19,7 @@ void ScalarQuantize(const float* x, int64_t n, int8_t* values, float* scale, int
 extern const KernelTable kAvx2Kernels;
 extern const KernelTable kAvxVnniKernels;
 extern const KernelTable kAvx512Kernels;
+extern const KernelTable kAmxKernels;
 #elif defined(__aarch64__)
 extern const KernelTable kNeonKernels;
 #endif

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "stocha/kernels/amx_emulator.h"
 #include "stocha/kernels/isa.h"
 #include "stocha/kernels/kernels.h"
 #include "stocha/kernels/packed.h"
@@ -108,7 +109,7 @@ TEST(PackedKernelsTest, QuantizeGivesTheSameBitsInEverySet) {
     x[n - 1] = -1000;
     std::fill_n(x.begin(), 32, 0.0F);
     const Inputs expected(Kernels(Isa::kScalar), x, n, 1);
-    for (const Isa isa : AvailableIsas()) {
+    for (const Isa isa : EmulatedIsas()) {
       const Inputs got(Kernels(isa), x, n, 1);
       EXPECT_EQ(got.values, expected.values) << IsaName(isa) << " n " << n;
       EXPECT_EQ(got.scale, expected.scale);
@@ -120,7 +121,7 @@ TEST(PackedKernelsTest, QuantizeGivesTheSameBitsInEverySet) {
 
 TEST(PackedKernelsTest, QuantizeMarksWhatIsNotFinite) {
   for (const float bad : {std::numeric_limits<float>::infinity(), std::nanf("")}) {
-    for (const Isa isa : AvailableIsas()) {
+    for (const Isa isa : EmulatedIsas()) {
       std::vector<float> x(64, 1.0F);
       x[40] = bad;
       const Inputs got(Kernels(isa), x, 64, 1);
@@ -149,7 +150,7 @@ TEST(PackedKernelsTest, DotGivesTheSameBitsInEverySetAndTile) {
       std::vector<float> expected(static_cast<size_t>(Operands::kVectors * (rows + 1)), -7);
       Select(Kernels(Isa::kScalar), format)
           .dot(o.Picked(), x.Rows(Operands::kVectors), expected.data(), rows + 1);
-      for (const Isa isa : AvailableIsas()) {
+      for (const Isa isa : EmulatedIsas()) {
         for (const int64_t vectors : {int64_t{1}, int64_t{3}, int64_t{5}, Operands::kVectors}) {
           std::vector<float> got(expected.size(), -7);
           Select(Kernels(isa), format).dot(o.Picked(), x.Rows(vectors), got.data(), rows + 1);
@@ -167,6 +168,34 @@ TEST(PackedKernelsTest, DotGivesTheSameBitsInEverySetAndTile) {
           EXPECT_EQ(got[i], expected[index[i] * (rows + 1) + 2]) << Name(isa, format, n);
         }
       }
+    }
+  }
+}
+
+// More rows, vectors and steps than any set takes in one go, and vectors picked by index.
+TEST(PackedKernelsTest, DotOfManyRowsAndVectorsGivesTheSameBitsInEverySet) {
+  constexpr int64_t n = 9 * 512 + 96;
+  constexpr int64_t kRows = 139;
+  constexpr int64_t kVectors = 17;
+  std::vector<int32_t> rows(kRows);
+  for (int64_t r = 0; r < kRows; ++r) rows[r] = static_cast<int32_t>(r * 7 % Operands::kAllRows);
+  std::vector<int32_t> index(kVectors);
+  for (int64_t t = 0; t < kVectors; ++t) {
+    index[t] = static_cast<int32_t>(t * 5 % Operands::kVectors);
+  }
+  for (const PackedFormat format : kFormats) {
+    const Operands o(format, RowUse::kDot, n);
+    const Inputs x(Kernels(Isa::kScalar), o.x, n, Operands::kVectors);
+    const auto products = [&](Isa isa) {
+      std::vector<float> out(static_cast<size_t>(kRows * kVectors));
+      Select(Kernels(isa), format)
+          .dot({.data = o.weights.data(), .stride = o.stride, .index = rows.data(), .count = kRows},
+               x.Rows(kVectors, index.data()), out.data(), kRows);
+      return out;
+    };
+    const std::vector<float> expected = products(Isa::kScalar);
+    for (const Isa isa : EmulatedIsas()) {
+      EXPECT_TRUE(products(isa) == expected) << Name(isa, format, n);
     }
   }
 }
@@ -208,7 +237,7 @@ TEST(PackedKernelsTest, AxpyGivesTheSameBitsInEverySetAndTile) {
         };
         const std::vector<float> expected = run(Isa::kScalar);
         EXPECT_NE(expected, o.x);
-        for (const Isa isa : AvailableIsas()) {
+        for (const Isa isa : EmulatedIsas()) {
           EXPECT_EQ(run(isa), expected) << Name(isa, format, n) << " vectors " << vectors;
         }
       }
@@ -239,7 +268,7 @@ TEST(PackedKernelsTest, FfnIsDotThenAxpy) {
       const Inputs x(Kernels(Isa::kScalar), up.x, n, 1);
       const int64_t rows = up.Picked().count;
       const std::vector<float> act = RandomFloats(rows, 8);
-      for (const Isa isa : AvailableIsas()) {
+      for (const Isa isa : EmulatedIsas()) {
         const PackedKernels& kernels = Select(Kernels(isa), format);
         std::vector<float> expected = up.x;
         std::vector<float> hidden(static_cast<size_t>(rows));
@@ -275,7 +304,7 @@ TEST(PackedKernelsTest, PlanesGiveTheBitsOfTheirRow) {
     const Planes planes(o);
     const Inputs x(Kernels(Isa::kScalar), o.x, n, Operands::kVectors);
     const Rows<const uint8_t> picked = o.Picked();
-    for (const Isa isa : AvailableIsas()) {
+    for (const Isa isa : EmulatedIsas()) {
       for (const int64_t vectors : {1, 37}) {
         std::vector<float> expected(static_cast<size_t>(vectors * picked.count));
         std::vector<float> got(expected.size());
@@ -308,7 +337,7 @@ TEST(PackedKernelsTest, ScreenKnowsHowFarItMayBeOff) {
       .q8_0.dot({.data = o.weights.data(), .stride = o.stride, .count = Operands::kAllRows},
                 x.Rows(Operands::kVectors), exact.data(), Operands::kAllRows);
   std::vector<float> expected;
-  for (const Isa isa : AvailableIsas()) {
+  for (const Isa isa : EmulatedIsas()) {
     std::vector<float> estimate(size);
     std::vector<float> deviation(size);
     Kernels(isa).planes.screen(high, x.Rows(Operands::kVectors), estimate.data(), deviation.data(),

@@ -1,0 +1,27 @@
+// The vector kernels for AVX-512 with AMX-INT8: those of AVX-512, but that products with many
+// vectors are products of tiles, of 16 rows of weights with 16 vectors.
+#include <immintrin.h>
+
+#include "stocha/kernels/kernel_sets.h"
+#include "stocha/kernels/packed.h"
+
+#ifndef __clang__  // GCC 12's own header leaves a register undefined on purpose (GCC bug 105593).
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
+namespace {
+
+#include "stocha/kernels/avx512.inc"
+
+constexpr int64_t kLeastPanelVectors = 8;  // from which on tiles pay: half of one
+
+#include "stocha/kernels/packed.inc"
+#include "stocha/kernels/packed_amx.inc"
+#include "stocha/kernels/vector_table.inc"
+
+}  // namespace
+
+namespace stocha {
+const KernelTable kAmxKernels = kVectorKernels;
+}  // namespace stocha
