@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <limits>
 #include <system_error>
 
 #include "stocha/base/error.h"
@@ -20,6 +21,7 @@ static_assert(std::endian::native == std::endian::little, "shards are mapped as 
 constexpr std::array<char, 8> kMagic = {'S', 'T', 'O', 'C', 'H', 'T', 'O', 'K'};
 constexpr uint32_t kVersion = 1;
 constexpr uint32_t kLargestVocabOf2Bytes = 65536;
+constexpr uint32_t kLargestVocab = std::numeric_limits<int32_t>::max();  // ids are int32_t
 constexpr size_t kBufferBytes = 1 << 20;
 
 struct Header {
@@ -59,12 +61,13 @@ Header ReadHeader(const std::string& path, std::span<const std::byte> bytes) {
   if (header.version != kVersion) {
     ThrowBroken(path, "shard version", std::to_string(header.version), std::to_string(kVersion));
   }
-  if (header.vocab_size == 0 || header.token_bytes != TokenBytesOf(header.vocab_size) ||
-      header.reserved != 0) {
+  if (header.vocab_size == 0 || header.vocab_size > kLargestVocab ||
+      header.token_bytes != TokenBytesOf(header.vocab_size) || header.reserved != 0) {
     ThrowBroken(path, "broken shard header",
                 fmt::format("vocab_size {}, {} bytes a token, reserved {}", header.vocab_size,
                             header.token_bytes, header.reserved),
-                "2 bytes a token up to a vocab_size of 65536, else 4");
+                fmt::format("2 bytes a token up to a vocab_size of 65536, else 4, up to {}",
+                            kLargestVocab));
   }
   const uint64_t id_bytes = bytes.size() - sizeof(header);
   if (id_bytes % header.token_bytes != 0 || id_bytes / header.token_bytes != header.num_tokens) {

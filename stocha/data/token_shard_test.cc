@@ -122,6 +122,9 @@ TEST_F(TokenShardTest, RefusesWhatContradictsItself) {
     text.replace(offset, bytes.size(), bytes);
     return text;
   };
+  // A vocabulary beyond the ids that an int32_t has: one of them would read as a negative one.
+  std::string four_bytes = ReadFile(Write("four.tokens", 65537, Counting(5)));
+  four_bytes.replace(32, 4, "\1\0\0\x90", 4);
   const std::pair<std::string, std::string> kCases[] = {
       {"", "no token shard: got 0 bytes"},
       {good.substr(0, 63), "no token shard: got 63 bytes"},
@@ -132,6 +135,7 @@ TEST_F(TokenShardTest, RefusesWhatContradictsItself) {
       {with(32, std::string(4, '\0')), "broken shard header"},
       {with(32, "\xff\xff\xff"), "broken shard header"},
       {with(36, "\1"), "broken shard header"},
+      {four_bytes, "broken shard header: got vocab_size 2415919105"},
       {good.substr(0, good.size() - 1), "size contradicts the header"},
       {good + "ab", "size contradicts the header"},
       {with(16, "\xff\xff\xff\xff\xff\xff\xff\xff"), "size contradicts the header"},
