@@ -27,7 +27,7 @@ TEST(ProgressTest, PrintsPlainLinesToAFile) {
     progress.Print("saved");
     progress.Update(3, 30, "loss 1");
   }
-  std::rewind(out);
+  ASSERT_EQ(std::fseek(out, 0, SEEK_SET), 0);
   std::string text(4096, '\0');
   text.resize(std::fread(text.data(), 1, text.size(), out));
   std::fclose(out);

@@ -66,7 +66,7 @@ TEST_F(MeasureTest, EveryModeHasAFigureOfEveryRound) {
 TEST_F(MeasureTest, CountsBytesAndNeurons) {
   const std::vector<ModeFigures> modes = Run();
   const ModeFigures& dense = modes[0];
-  const double row = 128 + 128 / 32 * 2;                     // q8_0, in planes too
+  const int row = 128 + 128 / 32 * 2;                        // q8_0, in planes too
   const double ffn = 2 * 512 * 3 * row;                      // layers, neurons, gate up down
   const double attention = 2 * (128 + 64 + 64 + 128) * row;  // query, key, value, output
   const double cache = 2 * 2 * 64 * 4 * (6 + 2.5);           // keys and values, f32, positions

@@ -153,6 +153,7 @@ Model SyntheticModel::MakeModel(const std::vector<float>& thresholds) const {
 void SyntheticModel::Write(const std::filesystem::path& path, const std::vector<float>& thresholds,
                            const std::function<void(double fraction)>& tell) const {
   std::vector<GgufWriter::Declared> declared;
+  declared.reserve(tensors_.size());
   for (size_t i = 0; i < tensors_.size(); ++i) {
     declared.push_back(
         {.name = tensors_[i].name, .type = tensors_[i].stored, .shape = tensors_[i].shape});
