@@ -199,11 +199,12 @@ class Block {
     std::array<int32_t, kNeuronBlock> firing;
     std::array<float, kNeuronBlock> act;
     int64_t count = 0;
-    for (int64_t i = 0; i < neurons_; ++i) {
-      if (Act(t)[i] == 0) continue;
-      (*read)[i] = true;
+    for (int64_t i = 0; i < neurons_; ++i) {  // no branch: nobody can guess who fires
+      const bool fires = Act(t)[i] != 0;
       act[count] = Act(t)[i];
-      firing[count++] = static_cast<int32_t>(first_ + i);
+      firing[count] = static_cast<int32_t>(first_ + i);
+      (*read)[i] |= fires;
+      count += fires ? 1 : 0;
     }
     if (weights_.on_disk) ReadAheadOf({firing.data(), static_cast<size_t>(count)});
     const auto token = static_cast<int32_t>(t);
