@@ -96,11 +96,7 @@ void Measure(const char* name, PackedFormat format, const PackedKernels& kernels
              Median(dot), Median(dot) / roof, Median(ffn), Median(ffn) / roof);
 }
 
-}  // namespace
-}  // namespace stocha
-
-int main(int argc, char** argv) {
-  using namespace stocha;
+int Main(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : 1;
   const int64_t n = argc > 2 ? std::atoll(argv[2]) : 2048;
   if (threads < 1 || threads > 1024 || n < kBlock || n > (1 << 20) || n % kBlock != 0) {
@@ -117,3 +113,8 @@ int main(int argc, char** argv) {
   Measure("q4_k", PackedFormat::kQ4_K, kernels.q4_k, n, pool, probe);
   return 0;
 }
+
+}  // namespace
+}  // namespace stocha
+
+int main(int argc, char** argv) { return stocha::Main(argc, argv); }
