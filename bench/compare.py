@@ -10,34 +10,20 @@ are logged: with --resume a run that was cut goes on where it stopped. docs/benc
 import argparse
 import datetime
 import json
-import os
 import pathlib
 import shlex
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from peers import llama_cpp, markdown, stocha_bench, summary  # noqa: E402
+from peers.arguments import positive, rows_named, warning_when_busy, write_whole  # noqa: E402
 from peers.machine import REPO, commit, machine  # noqa: E402
 from peers.rounds import Log, Options, measure_row  # noqa: E402
 from peers.rows import ROWS, Row  # noqa: E402
 
 
-def rows_named(text: str) -> list[Row]:
-    """Rows by name or by the start of it: "batch" is every batch row."""
-    rows = []
-    for name in text.split(","):
-        found = [ROWS[name]] if name in ROWS else [r for n, r in ROWS.items() if n.startswith(name)]
-        if not found or not name:
-            raise argparse.ArgumentTypeError(f"no row {name!r}; --list shows them")
-        rows += [row for row in found if row not in rows]
-    return rows
-
-
-def positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
+def compared_rows(text: str) -> list[Row]:
+    return rows_named(text, ROWS)
 
 
 def fraction(text: str) -> float:
@@ -52,7 +38,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         prog="compare.py", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     add = parser.add_argument
-    add("--rows", type=rows_named, default=list(ROWS.values()), help="names or starts of names")
+    add("--rows", type=compared_rows, default=list(ROWS.values()), help="names or starts of names")
     add("--rounds", type=positive, default=5, help="how often rival and stocha take turns (5)")
     add("--sparsity", type=fraction, default=0.9, help="of stocha's synthetic weights (0.9)")
     add("--stocha", type=pathlib.Path, default=REPO / "build/stocha", help="build/stocha")
@@ -66,13 +52,6 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def write_whole(path: pathlib.Path, text: str) -> None:
-    """Under a temporary name first: a kill leaves the old file or the new one."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
-
-
 def main(arguments: list[str]) -> int:
     options = parse(arguments)
     if options.list:
@@ -84,9 +63,8 @@ def main(arguments: list[str]) -> int:
     against_llama = any(row.rival == "llama.cpp" for row in options.rows)
     system_info = llama_cpp.system_info() if against_llama else ""
     here = machine()
-    if here["load_average_at_start"] > 0.5:
-        busy = f"the load average is {here['load_average_at_start']:.1f}: what else runs spoils figures"
-        print(f"compare: warning: {busy}", file=sys.stderr)
+    if warning := warning_when_busy(here["load_average_at_start"]):
+        sys.stderr.write(f"compare: {warning}")
     build = None if options.rival_only else stocha_bench.fingerprint(options.stocha)
     run = {"stocha": build, "sparsity": options.sparsity, "cpu": here["cpu"], "cores": here["cores"]}
     log = Log(options.log, run, options.resume)

@@ -152,7 +152,7 @@ def test_a_bad_answer_of_stocha_is_one_line(run_compare, answer, message):
 
 
 def test_rows_are_named_by_their_start():
-    assert [row.name for row in compare.rows_named("batch,decode-q4_0")] == [
+    assert [row.name for row in compare.compared_rows("batch,decode-q4_0")] == [
         *(name for name in ROWS if name.startswith("batch")),
         "decode-q4_0",
     ]
@@ -193,9 +193,9 @@ def test_a_library_is_measured_in_a_process_of_its_own(tmp_path, monkeypatch):
     program = tmp_path / "worker.py"
     program.write_text(f"""import sys
 sys.path.insert(0, {str(REPO / "bench")!r})
-from peers.worker import serve
+from peers.worker import serve_speed
 print("loading", *sys.argv[1:])
-serve("1.0", "eager", lambda prompt, generated: 1000 * prompt + generated)
+serve_speed("1.0", "eager", lambda prompt, generated: 1000 * prompt + generated)
 """)
     monkeypatch.setitem(worker.WORKERS, "transformers", (pathlib.Path(sys.executable), program))
     speeds = []

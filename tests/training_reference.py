@@ -6,23 +6,17 @@ and recipe/schedule.h in numpy; the model and AdamW are transformers' and torch'
 
 import math
 import pathlib
-import struct
 import sys
 
 import numpy as np
 import torch
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools"))
+REPO = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(REPO / "tools"), str(REPO / "bench")]
 from generate_coin_table import coin_bits, philox4x32  # noqa: E402
+from train_peers.stocha_train import write_shard  # noqa: E402, F401
 
 ORDER_TAG = 0x4F524452  # "ORDR"
-
-
-def write_shard(path, ids, vocab_size):
-    """A token shard (stocha/data/token_shard.h) of 2-byte ids, of no known tokenizer."""
-    ids = np.asarray(ids)
-    header = b"STOCHTOK" + struct.pack("<IIQQII", 1, 2, len(ids), 3 * len(ids), vocab_size, 0)
-    pathlib.Path(path).write_bytes(header + bytes(24) + ids.astype("<u2").tobytes())
 
 
 def noisy_cycle(tokens, vocab_size, seed):

@@ -16,7 +16,7 @@ import openvino_genai
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from peers.machine import REPO  # noqa: E402
 from peers.shapes import Shape, shape_named  # noqa: E402
-from peers.worker import serve  # noqa: E402
+from peers.worker import serve_speed  # noqa: E402
 
 COMPRESSION = {"int8": {"bits": 8, "sym": True}, "int4": {"bits": 4, "sym": True, "group_size": 128}}
 
@@ -87,7 +87,7 @@ def main() -> None:
         return 1e3 / metrics.get_tpot().mean
 
     measure(32, 2)  # warm: memory touched, kernels chosen
-    serve(f"openvino-genai {openvino_genai.__version__}", "GenAI pipeline, greedy", measure)
+    serve_speed(f"openvino-genai {openvino_genai.__version__}", "GenAI pipeline, greedy", measure)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import transformers
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from peers.shapes import shape_named  # noqa: E402
-from peers.worker import serve  # noqa: E402
+from peers.worker import serve_speed  # noqa: E402
 
 
 def random_model(shape) -> transformers.PreTrainedModel:
@@ -42,7 +42,7 @@ def main() -> None:
 
     measure(32, 2)  # warm: memory touched, kernels chosen
     version = f"transformers {transformers.__version__}, torch {torch.__version__}"
-    serve(version, f"eager, {model.config._attn_implementation} attention", measure)
+    serve_speed(version, f"eager, {model.config._attn_implementation} attention", measure)
 
 
 if __name__ == "__main__":
