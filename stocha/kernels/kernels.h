@@ -1,8 +1,8 @@
 // The engine's kernels: one table of functions an instruction set, and the contract of each.
 //
 // scalar.cc is the specification: plain loops, sums in double. The vector sets (avx2.cc,
-// avxvnni.cc, avx512.cc, neon.cc) are one source, vector.inc, over a vector of 16 floats, and give
-// the same bits as each other. docs/kernels.md tells how to add one.
+// avxvnni.cc, avx512.cc, amx.cc, neon.cc) are one source, vector.inc, over a vector of 16 floats,
+// and give the same bits as each other. docs/kernels.md tells how to add one.
 //
 // Within one set a result depends on its own operands alone, never on how many rows or tokens one
 // call handles, so callers may tile and split as they like:
