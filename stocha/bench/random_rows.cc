@@ -1,6 +1,7 @@
 #include "stocha/bench/random_rows.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "stocha/base/dtype.h"
@@ -52,7 +53,7 @@ void FillScales(uint8_t* out, int64_t blocks, float scale, RandomBits& bits) {
 void FillQ4KScales(uint8_t* out, int64_t blocks, float deviation, RandomBits& bits) {
   constexpr float kMeanScale = 32;  // of the 63 that 6 bits hold
   for (int64_t b = 0; b < blocks; ++b) {
-    out[b] = out[blocks + b] = static_cast<uint8_t>(Vary(kMeanScale, bits) + 0.5F);
+    out[b] = out[blocks + b] = static_cast<uint8_t>(std::lround(Vary(kMeanScale, bits)));
   }
   uint8_t* outer = out + 2 * blocks;
   const int64_t supers = SuperBlocks(blocks * kBlock);

@@ -30,7 +30,10 @@ std::optional<Sizes> ParseSizes(std::string_view text) {
   const char* at = text.data();
   const char* end = at + text.size();
   for (size_t i = 0; i < kSizes; ++i) {
-    if (i > 0 && (at == end || *at++ != ',')) return std::nullopt;
+    if (i > 0) {
+      if (at == end || *at != ',') return std::nullopt;
+      ++at;
+    }
     const auto [next, error] = std::from_chars(at, end, sizes[i]);
     if (error != std::errc() || sizes[i] < 1) return std::nullopt;
     at = next;
