@@ -80,7 +80,7 @@ class Teller {
  public:
   void Tell(const std::string& doing, double fraction) {
     if (stopped()) throw Error({.where = "bench", .what = "interrupted"});
-    progress_.Update(static_cast<uint64_t>(fraction * kSteps), 0, doing);
+    progress_.Update(static_cast<uint64_t>(fraction * kSteps), 0.0, doing);
   }
   bool stopped() const { return stop_.requested(); }
 
