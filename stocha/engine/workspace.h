@@ -62,7 +62,7 @@ struct Token {
 
 // Tokens that go through the layers together. More share each read of the weights; the activations
 // of this many stay in the second-level cache.
-inline constexpr int64_t kPassTokens = 32;
+inline constexpr int64_t kPassTokens = 64;
 
 // Neurons whose down rows are summed up together before they are added to the others: a part of
 // what the results are, not a matter of speed.

@@ -114,6 +114,7 @@ inline float SumLanes(V x) {
 // --- What packed.inc works with.
 
 constexpr int kTileVectors = 2;  // sums kept in registers, of vectors that share 16 rows
+constexpr int kTilePanels = 1;   // of 16 rows, which share those vectors
 constexpr int kAxpyVectors = 2;
 constexpr int64_t kLeastPanelVectors = 13;  // from which on transposing rows pays
 
