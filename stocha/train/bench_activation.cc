@@ -38,16 +38,17 @@ ModelConfig BenchModel() {
   return config;
 }
 
-at::Tensor TorchSilu(const at::Tensor& gate, const at::Tensor& up,
-                     const GatedActivationCall& /*call*/) {
-  return at::silu(gate) * up;
+at::Tensor TorchSilu(const at::Tensor& gate_up, const GatedActivationCall& /*call*/) {
+  const std::vector<at::Tensor> halves = gate_up.chunk(2, 1);
+  return at::silu(halves[0]) * halves[1];
 }
 
 // What one writes without the op: the draw and both branches are tensors of their own.
-at::Tensor NaiveStochastic(const at::Tensor& gate, const at::Tensor& up,
-                           const GatedActivationCall& call) {
+at::Tensor NaiveStochastic(const at::Tensor& gate_up, const GatedActivationCall& call) {
+  const std::vector<at::Tensor> halves = gate_up.chunk(2, 1);
+  const at::Tensor& gate = halves[0];
   const at::Tensor coin = at::rand_like(gate) < call.activation.p();
-  return at::where(gate > 0, gate, at::where(coin, at::silu(gate), 0)) * up;
+  return at::where(gate > 0, gate, at::where(coin, at::silu(gate), 0)) * halves[1];
 }
 
 struct Variant {

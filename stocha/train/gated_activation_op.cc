@@ -6,10 +6,10 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
-#include <type_traits>
 #include <vector>
 
 #include "stocha/kernels/isa.h"
+#include "stocha/train/op_support.h"
 
 namespace stocha {
 namespace {
@@ -20,19 +20,6 @@ using torch::autograd::variable_list;
 // Work is cut into chunks of about this many elements whatever the number of threads, so that the
 // statistics too are summed in one order.
 constexpr int64_t kChunkElements = 32768;
-
-// How bfloat16 is passed to the kernels.
-template <typename T>
-using KernelType = std::conditional_t<std::is_same_v<T, at::BFloat16>, uint16_t, T>;
-
-template <typename T>
-const KernelType<T>* Data(const at::Tensor& tensor) {
-  return reinterpret_cast<const KernelType<T>*>(tensor.const_data_ptr<T>());
-}
-template <typename T>
-KernelType<T>* MutableData(at::Tensor& tensor) {
-  return reinterpret_cast<KernelType<T>*>(tensor.mutable_data_ptr<T>());
-}
 
 // Calls run(T()) with the element type of `tensor`.
 template <typename Run>
@@ -50,75 +37,62 @@ void DispatchType(const at::Tensor& tensor, const Run& run) {
   }
 }
 
-bool RowsAreContiguous(const at::Tensor& tensor) {
-  return tensor.size(1) <= 1 || tensor.stride(1) == 1;
-}
+// Of gate, and of up.
+int64_t Neurons(const at::Tensor& gate_up) { return gate_up.size(1) / 2; }
 
-void CheckOperands(const at::Tensor& gate, const at::Tensor& up) {
-  TORCH_CHECK(gate.dim() == 2 && up.sizes() == gate.sizes(), "GatedActivation: gate is ",
-              gate.sizes(), " and up ", up.sizes(), ", expected one shape [tokens, neurons]");
-  TORCH_CHECK(gate.scalar_type() == up.scalar_type(), "GatedActivation: gate is ",
-              gate.scalar_type(), " and up ", up.scalar_type(), ", expected one type");
-  TORCH_CHECK(gate.is_cpu() && up.is_cpu(), "GatedActivation: expected tensors on the CPU");
-  TORCH_CHECK(RowsAreContiguous(gate) && RowsAreContiguous(up),
-              "GatedActivation: expected a contiguous last dimension");
+at::Tensor ContiguousRows(const at::Tensor& tensor) {
+  return tensor.size(1) <= 1 || tensor.stride(1) == 1 ? tensor : tensor.contiguous();
 }
 
 // What forward and backward have in common.
 template <typename T>
-GatedActivationArgs<KernelType<T>> MakeArgs(const at::Tensor& gate, const at::Tensor& up,
+GatedActivationArgs<KernelType<T>> MakeArgs(const at::Tensor& gate_up,
                                             const GatedActivationCall& call) {
   return {.activation = call.activation,
           .stream = call.stream,
           .first_row = call.first_row,
-          .rows = gate.size(0),
-          .neurons = gate.size(1),
-          .gate = Data<T>(gate),
-          .up = Data<T>(up),
-          .gate_stride = gate.stride(0),
-          .up_stride = up.stride(0),
+          .rows = gate_up.size(0),
+          .neurons = Neurons(gate_up),
+          .gate = Data<T>(gate_up),
+          .up = Data<T>(gate_up) + Neurons(gate_up),
+          .gate_stride = gate_up.stride(0),
+          .up_stride = gate_up.stride(0),
           .l1_scale = static_cast<float>(call.l1_scale)};
 }
 
-// Calls run(args, chunk) for the args of every chunk of rows, on torch's threads: they are
-// OpenMP's, as many as at::set_num_threads said. (at::parallel_for does the same when compiled with
-// OpenMP.)
-template <typename Args, typename Run>
-void ForEachChunk(const Args& args, int64_t chunk_rows, const Run& run) {
-  const int64_t chunks = (args.rows + chunk_rows - 1) / chunk_rows;
-#pragma omp parallel for schedule(static)
-  for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-    const int64_t row = chunk * chunk_rows;
-    Args part = args;
-    part.rows = std::min(chunk_rows, args.rows - row);
-    part.first_row += static_cast<uint32_t>(row);
-    part.gate += row * args.gate_stride;
-    part.up += row * args.up_stride;
-    if (args.hidden != nullptr) part.hidden += row * args.hidden_stride;
-    if (args.grad_hidden != nullptr) {
-      part.grad_hidden += row * args.hidden_stride;
-      part.grad_gate += row * args.grad_stride;
-      part.grad_up += row * args.grad_stride;
-    }
-    run(part, chunk);
+// The rows [begin, end) of a call.
+template <typename T>
+GatedActivationArgs<T> Part(const GatedActivationArgs<T>& args, int64_t begin, int64_t end) {
+  GatedActivationArgs<T> part = args;
+  part.rows = end - begin;
+  part.first_row += static_cast<uint32_t>(begin);
+  part.gate += begin * args.gate_stride;
+  part.up += begin * args.up_stride;
+  if (args.hidden != nullptr) part.hidden += begin * args.hidden_stride;
+  if (args.grad_hidden != nullptr) {
+    part.grad_hidden += begin * args.hidden_stride;
+    part.grad_gate += begin * args.grad_stride;
+    part.grad_up += begin * args.grad_stride;
   }
+  return part;
 }
 
 int64_t ChunkRows(int64_t neurons) {
   return std::max<int64_t>(1, kChunkElements / std::max<int64_t>(1, neurons));
 }
 
-at::Tensor Forward(const at::Tensor& gate, const at::Tensor& up, const GatedActivationCall& call) {
-  at::Tensor hidden = at::empty(gate.sizes(), gate.options());
-  const int64_t chunk_rows = ChunkRows(gate.size(1));
-  std::vector<GatedActivationStats> stats(gate.size(0) / chunk_rows + 1);
-  DispatchType(gate, [&]<typename T>(T) {
-    GatedActivationArgs<KernelType<T>> args = MakeArgs<T>(gate, up, call);
+at::Tensor Forward(const at::Tensor& gate_up, const GatedActivationCall& call) {
+  const int64_t neurons = Neurons(gate_up);
+  at::Tensor hidden = at::empty({gate_up.size(0), neurons}, gate_up.options());
+  const int64_t chunk_rows = ChunkRows(neurons);
+  std::vector<GatedActivationStats> stats(gate_up.size(0) / chunk_rows + 1);
+  DispatchType(gate_up, [&]<typename T>(T) {
+    GatedActivationArgs<KernelType<T>> args = MakeArgs<T>(gate_up, call);
     args.hidden = MutableData<T>(hidden);
     args.hidden_stride = hidden.stride(0);
     const Isa isa = SelectedIsa();
-    ForEachChunk(args, chunk_rows, [&](const auto& part, int64_t chunk) {
-      GatedActivationForward(isa, part, &stats[chunk]);
+    ForEachChunk(args.rows, chunk_rows, [&](int64_t begin, int64_t end, int64_t chunk) {
+      GatedActivationForward(isa, Part(args, begin, end), &stats[chunk]);
     });
   });
   if (call.stats != nullptr) {
@@ -130,28 +104,22 @@ at::Tensor Forward(const at::Tensor& gate, const at::Tensor& up, const GatedActi
   return hidden;
 }
 
-struct Gradients {
-  at::Tensor gate;
-  at::Tensor up;
-};
-
-Gradients Backward(const at::Tensor& gate, const at::Tensor& up, at::Tensor grad_hidden,
-                   const GatedActivationCall& call) {
-  if (!RowsAreContiguous(grad_hidden)) grad_hidden = grad_hidden.contiguous();
-  Gradients grads = {at::empty(gate.sizes(), gate.options()),
-                     at::empty(gate.sizes(), gate.options())};
-  DispatchType(gate, [&]<typename T>(T) {
-    GatedActivationArgs<KernelType<T>> args = MakeArgs<T>(gate, up, call);
+at::Tensor Backward(const at::Tensor& gate_up, const at::Tensor& grad_hidden,
+                    const GatedActivationCall& call) {
+  at::Tensor grad = at::empty(gate_up.sizes(), gate_up.options());
+  DispatchType(gate_up, [&]<typename T>(T) {
+    GatedActivationArgs<KernelType<T>> args = MakeArgs<T>(gate_up, call);
     args.grad_hidden = Data<T>(grad_hidden);
     args.hidden_stride = grad_hidden.stride(0);
-    args.grad_gate = MutableData<T>(grads.gate);
-    args.grad_up = MutableData<T>(grads.up);
-    args.grad_stride = grads.gate.stride(0);
+    args.grad_gate = MutableData<T>(grad);
+    args.grad_up = args.grad_gate + args.neurons;
+    args.grad_stride = grad.stride(0);
     const Isa isa = SelectedIsa();
-    ForEachChunk(args, ChunkRows(gate.size(1)),
-                 [&](const auto& part, int64_t /*chunk*/) { GatedActivationBackward(isa, part); });
+    ForEachChunk(args.rows, ChunkRows(args.neurons), [&](int64_t begin, int64_t end, int64_t) {
+      GatedActivationBackward(isa, Part(args, begin, end));
+    });
   });
-  return grads;
+  return grad;
 }
 
 struct SavedCall : torch::CustomClassHolder {
@@ -161,11 +129,11 @@ struct SavedCall : torch::CustomClassHolder {
 
 class Op : public torch::autograd::Function<Op> {
  public:
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& gate, const at::Tensor& up,
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& gate_up,
                             const GatedActivationCall& call) {
-    context->save_for_backward({gate, up});
+    context->save_for_backward({gate_up});
     context->saved_data["call"] = c10::IValue::make_capsule(c10::make_intrusive<SavedCall>(call));
-    return Forward(gate, up, call);
+    return Forward(gate_up, call);
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& grad_outputs) {
@@ -174,17 +142,17 @@ class Op : public torch::autograd::Function<Op> {
     const variable_list saved = context->get_saved_variables();
     const auto call =
         c10::static_intrusive_pointer_cast<SavedCall>(context->saved_data["call"].toCapsule());
-    Gradients grads = Backward(saved[0], saved[1], grad_outputs[0], call->call);
-    return {std::move(grads.gate), std::move(grads.up), at::Tensor()};
+    return {Backward(saved[0], ContiguousRows(grad_outputs[0]), call->call), at::Tensor()};
   }
 };
 
 }  // namespace
 
-at::Tensor GatedActivation(const at::Tensor& gate, const at::Tensor& up,
-                           const GatedActivationCall& call) {
-  CheckOperands(gate, up);
-  return Op::apply(gate, up, call);
+at::Tensor GatedActivation(const at::Tensor& gate_up, const GatedActivationCall& call) {
+  TORCH_CHECK(gate_up.dim() == 2 && gate_up.size(1) % 2 == 0, "GatedActivation: got ",
+              gate_up.sizes(), ", expected [tokens, 2 * neurons]");
+  TORCH_CHECK(gate_up.is_cpu(), "GatedActivation: expected a tensor on the CPU");
+  return Op::apply(ContiguousRows(gate_up), call);
 }
 
 }  // namespace stocha

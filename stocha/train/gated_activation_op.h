@@ -22,11 +22,10 @@ struct GatedActivationCall {
   GatedActivationStats* stats = nullptr;  // summed into by the forward pass; may be null
 };
 
-// gate, up: [tokens, intermediate_size], float32, bfloat16 or float64 (float64 runs the scalar
-// specification and exists for finite differences), rows may be strided, last dimension contiguous.
-// Returns [tokens, intermediate_size] of the same type. Throws c10::Error on other shapes.
-at::Tensor GatedActivation(const at::Tensor& gate, const at::Tensor& up,
-                           const GatedActivationCall& call);
+// gate_up: [tokens, 2 * intermediate_size], gate and then up in each row; float32, bfloat16 or
+// float64 (float64 runs the scalar specification and exists for finite differences). Returns
+// [tokens, intermediate_size] of the same type. Throws c10::Error on other shapes.
+at::Tensor GatedActivation(const at::Tensor& gate_up, const GatedActivationCall& call);
 
 }  // namespace stocha
 

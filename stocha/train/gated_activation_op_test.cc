@@ -6,12 +6,12 @@
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/abs.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/silu.h>
-#include <ATen/ops/zeros.h>
 #include <c10/core/Allocator.h>
 #include <c10/util/ThreadLocalDebugInfo.h>
 #include <gtest/gtest.h>
@@ -43,6 +43,13 @@ GatedActivationCall CallOf(const char* activation) {
           .first_row = 40};
 }
 
+at::Tensor Hidden(const at::Tensor& gate, const at::Tensor& up, const GatedActivationCall& call) {
+  return GatedActivation(at::cat({gate, up}, 1), call);
+}
+at::Tensor Hidden(const Operands& x, const GatedActivationCall& call) {
+  return Hidden(x.gate, x.up, call);
+}
+
 class GatedActivationOpTest : public testing::TestWithParam<const char*> {};
 
 TEST_P(GatedActivationOpTest, DerivativesAreThoseOfFiniteDifferences) {
@@ -54,10 +61,8 @@ TEST_P(GatedActivationOpTest, DerivativesAreThoseOfFiniteDifferences) {
     const at::Tensor gate = x.gate.detach();
     gate.add_(gate.sign() * 0.01);
   }
-  GatedActivation(x.gate, x.up, call).backward(x.grad_hidden);
-  const auto loss = [&] {
-    return (GatedActivation(x.gate, x.up, call) * x.grad_hidden).sum().item<double>();
-  };
+  Hidden(x, call).backward(x.grad_hidden);
+  const auto loss = [&] { return (Hidden(x, call) * x.grad_hidden).sum().item<double>(); };
   for (const at::Tensor& input : {x.gate, x.up}) {
     const at::Tensor values = input.detach().view({-1});
     const at::Tensor gradient = input.grad().view({-1});
@@ -84,11 +89,11 @@ TEST_P(GatedActivationOpTest, OneAndTwoThreadsGiveTheSameBits) {
 
   at::set_num_threads(1);
   call.stats = &stats[0];
-  const at::Tensor hidden_one = GatedActivation(one.gate, one.up, call);
+  const at::Tensor hidden_one = Hidden(one, call);
   hidden_one.backward(one.grad_hidden);
   at::set_num_threads(2);
   call.stats = &stats[1];
-  const at::Tensor hidden_two = GatedActivation(two.gate, two.up, call);
+  const at::Tensor hidden_two = Hidden(two, call);
   hidden_two.backward(two.grad_hidden);
   at::set_num_threads(threads_before);
 
@@ -103,29 +108,25 @@ TEST_P(GatedActivationOpTest, OneAndTwoThreadsGiveTheSameBits) {
 TEST_P(GatedActivationOpTest, TokensCountFromFirstRowAcrossChunks) {
   const GatedActivationCall call = CallOf(GetParam());
   const Operands x = RandomOperands(90, 1500, at::kFloat);
-  const at::Tensor whole = GatedActivation(x.gate, x.up, call);
+  const at::Tensor whole = Hidden(x, call);
   GatedActivationCall later = call;
   later.first_row += 67;
-  const at::Tensor part = GatedActivation(x.gate.narrow(0, 67, 23), x.up.narrow(0, 67, 23), later);
+  const at::Tensor part = Hidden(x.gate.narrow(0, 67, 23), x.up.narrow(0, 67, 23), later);
   EXPECT_TRUE(at::equal(part, whole.narrow(0, 67, 23)));
 }
 
-TEST_P(GatedActivationOpTest, HalvesOfAFusedTensorAreReadInPlace) {
+TEST_P(GatedActivationOpTest, RowsMayBeStrided) {
   const GatedActivationCall call = CallOf(GetParam());
   const Operands x = RandomOperands(5, 33, at::kFloat);
-  at::Tensor fused = at::zeros({5, 66});
-  fused.narrow(1, 0, 33).copy_(x.gate.detach());
-  fused.narrow(1, 33, 33).copy_(x.up.detach());
-  fused.requires_grad_();
-  const at::Tensor hidden = GatedActivation(x.gate, x.up, call);
-  const at::Tensor hidden_of_fused =
-      GatedActivation(fused.narrow(1, 0, 33), fused.narrow(1, 33, 33), call);
-  EXPECT_TRUE(at::equal(hidden, hidden_of_fused));
+  const at::Tensor wide = at::cat({x.gate, x.up, x.gate}, 1).detach().requires_grad_();
+  const at::Tensor hidden = Hidden(x, call);
+  const at::Tensor hidden_of_wide = GatedActivation(wide.narrow(1, 0, 66), call);
+  EXPECT_TRUE(at::equal(hidden, hidden_of_wide));
   hidden.backward(x.grad_hidden);
   // A gradient whose rows are not contiguous either.
-  hidden_of_fused.backward(x.grad_hidden.t().contiguous().t());
-  EXPECT_TRUE(at::equal(fused.grad().narrow(1, 0, 33), x.gate.grad()));
-  EXPECT_TRUE(at::equal(fused.grad().narrow(1, 33, 33), x.up.grad()));
+  hidden_of_wide.backward(x.grad_hidden.t().contiguous().t());
+  EXPECT_TRUE(at::equal(wide.grad().narrow(1, 0, 33), x.gate.grad()));
+  EXPECT_TRUE(at::equal(wide.grad().narrow(1, 33, 33), x.up.grad()));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, GatedActivationOpTest,
@@ -137,7 +138,7 @@ void ExpectEqualsTorch(const char* activation, at::Tensor (*reference)(const at:
                        double tolerance) {
   Operands ours = RandomOperands(8, 100, at::kFloat);
   Operands theirs = RandomOperands(8, 100, at::kFloat);
-  const at::Tensor hidden = GatedActivation(ours.gate, ours.up, CallOf(activation));
+  const at::Tensor hidden = Hidden(ours, CallOf(activation));
   const at::Tensor hidden_reference = reference(theirs.gate) * theirs.up;
   hidden.backward(ours.grad_hidden);
   hidden_reference.backward(theirs.grad_hidden);
@@ -159,12 +160,12 @@ TEST(GatedActivationOp, SiluIsTorchsSilu) {
 TEST(GatedActivationOp, TheL1PenaltyIsTheGradientOfTheMeanHidden) {
   GatedActivationCall call = CallOf("stocha:0.7");
   Operands plain = RandomOperands(6, 50, at::kFloat);
-  const at::Tensor hidden = GatedActivation(plain.gate, plain.up, call);
+  const at::Tensor hidden = Hidden(plain, call);
   ((hidden * plain.grad_hidden).sum() + 0.125 * at::abs(hidden).sum()).backward();
 
   Operands penalised = RandomOperands(6, 50, at::kFloat);
   call.l1_scale = 0.125;
-  GatedActivation(penalised.gate, penalised.up, call).backward(penalised.grad_hidden);
+  Hidden(penalised, call).backward(penalised.grad_hidden);
   EXPECT_TRUE(penalised.gate.grad().allclose(plain.gate.grad(), 1e-6, 1e-6));
   EXPECT_TRUE(penalised.up.grad().allclose(plain.up.grad(), 1e-6, 1e-6));
 }
@@ -181,28 +182,29 @@ class LiveBytes : public c10::MemoryReportingInfoBase {
 };
 
 TEST(GatedActivationOp, NothingIsKeptButGateAndUp) {
-  const Operands x = RandomOperands(64, 256, at::kBFloat16);
+  const at::Tensor gate_up = Randn({64, 512}, 1, at::kBFloat16).requires_grad_();
+  const at::Tensor grad_hidden = Randn({64, 256}, 2, at::kBFloat16);
   const auto live = std::make_shared<LiveBytes>();
   const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, live);
-  at::Tensor hidden = GatedActivation(x.gate, x.up, CallOf("stocha:0.7"));
+  at::Tensor hidden = GatedActivation(gate_up, CallOf("stocha:0.7"));
   EXPECT_EQ(live->bytes, 64 * 256 * 2) << "the result, nothing else";
   at::Tensor scaled = hidden * 2;  // keeps the graph, not its operand
   hidden = at::Tensor();
   EXPECT_EQ(live->bytes, 64 * 256 * 2) << "scaled alone";
-  scaled.backward(x.grad_hidden);
-  EXPECT_TRUE(x.gate.grad().defined());
+  scaled.backward(grad_hidden);
+  EXPECT_TRUE(gate_up.grad().defined());
 }
 
 TEST(GatedActivationOp, EmptyTensorsPass) {
   const Operands x = RandomOperands(0, 16, at::kFloat);
-  const at::Tensor hidden = GatedActivation(x.gate, x.up, CallOf("stocha:0.7"));
+  const at::Tensor hidden = Hidden(x, CallOf("stocha:0.7"));
   EXPECT_EQ(hidden.sizes(), (std::vector<int64_t>{0, 16}));
   hidden.backward(x.grad_hidden);
 }
 
 TEST(GatedActivationOp, ASecondDerivativeIsRefused) {
   const Operands x = RandomOperands(2, 8, at::kFloat);
-  const at::Tensor hidden = GatedActivation(x.gate, x.up, CallOf("silu"));
+  const at::Tensor hidden = Hidden(x, CallOf("silu"));
   try {
     torch::autograd::grad({hidden}, {x.gate}, {x.grad_hidden}, /*retain_graph=*/true,
                           /*create_graph=*/true);
@@ -214,12 +216,9 @@ TEST(GatedActivationOp, ASecondDerivativeIsRefused) {
 
 TEST(GatedActivationOp, WhatItCannotComputeIsRefused) {
   const GatedActivationCall call = CallOf("relu");
-  const at::Tensor x = at::ones({4, 8});
-  EXPECT_THROW(GatedActivation(x, at::ones({4, 9}), call), c10::Error);
-  EXPECT_THROW(GatedActivation(at::ones({8}), at::ones({8}), call), c10::Error);
-  EXPECT_THROW(GatedActivation(x, x.to(at::kDouble), call), c10::Error);
-  EXPECT_THROW(GatedActivation(x.to(at::kInt), x.to(at::kInt), call), c10::Error);
-  EXPECT_THROW(GatedActivation(at::ones({8, 4}).t(), x, call), c10::Error);
+  EXPECT_THROW(GatedActivation(at::ones({4, 9}), call), c10::Error);
+  EXPECT_THROW(GatedActivation(at::ones({8}), call), c10::Error);
+  EXPECT_THROW(GatedActivation(at::ones({4, 8}).to(at::kInt), call), c10::Error);
 }
 
 }  // namespace

@@ -1,22 +1,20 @@
 #include "stocha/train/transformer.h"
 
-#include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/cos.h>
-#include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
-#include <ATen/ops/mean.h>
 #include <ATen/ops/outer.h>
-#include <ATen/ops/rsqrt.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/sin.h>
-#include <ATen/record_function.h>
 
 #include <algorithm>
 #include <utility>
+
+#include "stocha/train/attention_op.h"
+#include "stocha/train/cross_entropy_op.h"
+#include "stocha/train/rms_norm_op.h"
 
 namespace stocha {
 namespace {
@@ -25,49 +23,6 @@ constexpr int kNumRoles = static_cast<int>(TensorRole::kHead) + 1;
 
 at::ScalarType ScalarTypeOf(ComputeType type) {
   return type == ComputeType::kBF16 ? at::kBFloat16 : at::kFloat;
-}
-
-// x: [..., n], any type; weight: [n], f32. Computed in f32; returns `type`.
-at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double epsilon,
-                   at::ScalarType type) {
-  RECORD_USER_SCOPE("norms");
-  const at::Tensor wide = x.to(at::kFloat);
-  const at::Tensor mean_square = at::mean(wide * wide, /*dim=*/-1, /*keepdim=*/true);
-  return (wide * at::rsqrt(mean_square + epsilon) * weight).to(type);
-}
-
-// x: [tokens, in] of the compute type; weight: [out, in], bias: [out] or undefined, both f32.
-// Casting inside autograd keeps the master weights, and their gradients, in f32.
-at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {}) {
-  return at::linear(x, weight.to(x.scalar_type()),
-                    bias.defined() ? bias.to(x.scalar_type()) : at::Tensor());
-}
-
-// Half rotation in f32. x: [batch, sequence, heads, head_dim]; cos, sin: [sequence, 1, head_dim /
-// 2].
-at::Tensor Rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
-  RECORD_USER_SCOPE("rotary");
-  const int64_t half = x.size(3) / 2;
-  const at::Tensor wide = x.to(at::kFloat);
-  const at::Tensor first = wide.narrow(3, 0, half);
-  const at::Tensor second = wide.narrow(3, half, half);
-  return at::cat({first * cos - second * sin, second * cos + first * sin}, 3).to(x.scalar_type());
-}
-
-// [batch, heads, sequence, head_dim], each key or value head repeated for the queries that share
-// it.
-at::Tensor HeadsFirst(const at::Tensor& x, int64_t repeat) {
-  const at::Tensor heads_first = x.transpose(1, 2);
-  return repeat == 1 ? heads_first : heads_first.repeat_interleave(repeat, 1);
-}
-
-// q: [batch, sequence, heads, head_dim], k, v: of heads / repeat heads. Returns [tokens, q_size].
-at::Tensor Mix(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t repeat) {
-  RECORD_USER_SCOPE("attention");
-  const at::Tensor mixed = at::scaled_dot_product_attention(
-      HeadsFirst(q, 1), HeadsFirst(k, repeat), HeadsFirst(v, repeat), /*attn_mask=*/{},
-      /*dropout_p=*/0.0, /*is_causal=*/true);
-  return mixed.transpose(1, 2).reshape({q.size(0) * q.size(1), q.size(2) * q.size(3)});
 }
 
 }  // namespace
@@ -92,76 +47,102 @@ at::Tensor Transformer::Weight(TensorRole role, int layer) const {
   return index < 0 ? at::Tensor() : weights_[index];
 }
 
+at::Tensor Transformer::CastFused(std::initializer_list<TensorRole> roles, int layer,
+                                  at::ScalarType type) const {
+  std::vector<at::Tensor> parts;
+  for (const TensorRole role : roles) {
+    const at::Tensor weight = Weight(role, layer);
+    if (weight.defined()) parts.push_back(weight.to(type));
+  }
+  if (parts.empty()) return {};
+  return parts.size() == 1 ? parts[0] : at::cat(parts, 0);
+}
+
+std::shared_ptr<const ComputeWeights> Transformer::CastWeights(ComputeType compute_type) const {
+  using Role = TensorRole;
+  const at::ScalarType type = ScalarTypeOf(compute_type);
+  auto weights = std::make_shared<ComputeWeights>();
+  for (int layer = 0; layer < config_.num_hidden_layers; ++layer) {
+    weights->layers.push_back(
+        {.qkv = CastFused({Role::kQuery, Role::kKey, Role::kValue}, layer, type),
+         .qkv_bias = CastFused({Role::kQueryBias, Role::kKeyBias, Role::kValueBias}, layer, type),
+         .attention_output = CastFused({Role::kAttentionOutput}, layer, type),
+         .gate_up = CastFused({Role::kGate, Role::kUp}, layer, type),
+         .down = CastFused({Role::kDown}, layer, type)});
+  }
+  const bool tied = !Weight(Role::kHead, -1).defined();
+  weights->head = CastFused({tied ? Role::kEmbedding : Role::kHead}, -1, type);
+  return weights;
+}
+
 // The angle is rounded to f32 before its cosine is taken, as transformers has it.
-Transformer::Rope Transformer::RopeTables(int64_t sequence) const {
-  const at::Tensor angles =
-      at::outer(at::arange(sequence, at::kFloat), inverse_frequencies_).unsqueeze(1);
+RopeTables Transformer::MakeRopeTables(int64_t sequence) const {
+  const at::Tensor angles = at::outer(at::arange(sequence, at::kFloat), inverse_frequencies_);
   return {at::cos(angles), at::sin(angles)};
 }
 
-// x: [tokens, hidden_size] of the compute type, normed. Returns the same shape.
-at::Tensor Transformer::Attention(const at::Tensor& x, const Rope& rope, int layer) const {
-  const int64_t sequence = rope.cos.size(0);
-  const int64_t batch = x.size(0) / sequence;
-  const auto project = [&](TensorRole weight, TensorRole bias, int64_t heads) {
-    return Linear(x, Weight(weight, layer), Weight(bias, layer))
-        .view({batch, sequence, heads, config_.head_dim});
+at::Tensor Transformer::NormQueriesAndKeys(const at::Tensor& qkv, int layer) const {
+  const std::vector<at::Tensor> parts =
+      qkv.split_with_sizes({config_.q_size(), config_.kv_size(), config_.kv_size()}, 1);
+  const auto norm = [&](const at::Tensor& x, TensorRole role) {
+    return RmsNorm(x.unflatten(1, {-1, config_.head_dim}), Weight(role, layer),
+                   config_.rms_norm_eps, x.scalar_type())
+        .flatten(1);
   };
-  at::Tensor q = project(TensorRole::kQuery, TensorRole::kQueryBias, config_.num_attention_heads);
-  at::Tensor k = project(TensorRole::kKey, TensorRole::kKeyBias, config_.num_key_value_heads);
-  const at::Tensor v =
-      project(TensorRole::kValue, TensorRole::kValueBias, config_.num_key_value_heads);
-  if (config_.has_qk_norm()) {
-    q = RmsNorm(q, Weight(TensorRole::kQueryNorm, layer), config_.rms_norm_eps, q.scalar_type());
-    k = RmsNorm(k, Weight(TensorRole::kKeyNorm, layer), config_.rms_norm_eps, k.scalar_type());
-  }
-  const int64_t repeat = config_.num_attention_heads / config_.num_key_value_heads;
-  const at::Tensor mixed =
-      Mix(Rotate(q, rope.cos, rope.sin), Rotate(k, rope.cos, rope.sin), v, repeat);
-  return Linear(mixed, Weight(TensorRole::kAttentionOutput, layer));
+  return at::cat(
+      {norm(parts[0], TensorRole::kQueryNorm), norm(parts[1], TensorRole::kKeyNorm), parts[2]}, 1);
 }
 
-// x: [tokens, hidden_size] of the compute type, normed. Returns the same shape.
-at::Tensor Transformer::FeedForward(const at::Tensor& x, int layer,
-                                    const ForwardOptions& options) const {
+at::Tensor Transformer::Attention(const at::Tensor& x, int layer, const Pass& pass) const {
+  const ComputeWeights::Layer& weights = pass.weights.layers[layer];
+  at::Tensor qkv = at::linear(x, weights.qkv, weights.qkv_bias);
+  if (config_.has_qk_norm()) qkv = NormQueriesAndKeys(qkv, layer);
+  const AttentionInputs inputs =
+      SplitAndRotate(qkv, pass.rope, config_.num_attention_heads, config_.num_key_value_heads);
+  return at::linear(CausalAttention(inputs), weights.attention_output);
+}
+
+at::Tensor Transformer::FeedForward(const at::Tensor& x, int layer, const Pass& pass) const {
+  const ForwardOptions& options = pass.options;
   GatedActivationCall call;
   call.activation = options.activation;
   call.stream = {options.seed, static_cast<uint32_t>(layer), options.step};
   call.first_row = options.first_row;
   call.l1_scale = options.l1_scale;
   if (!options.stats.empty()) call.stats = &options.stats[layer];
-  const at::Tensor gate = Linear(x, Weight(TensorRole::kGate, layer));
-  const at::Tensor up = Linear(x, Weight(TensorRole::kUp, layer));
-  const at::Tensor hidden = [&] {
-    RECORD_USER_SCOPE("activation");
-    return options.gated_activation(gate, up, call);
-  }();
-  return Linear(hidden, Weight(TensorRole::kDown, layer));
+  const ComputeWeights::Layer& weights = pass.weights.layers[layer];
+  return at::linear(options.gated_activation(at::linear(x, weights.gate_up), call), weights.down);
 }
 
-at::Tensor Transformer::Logits(const at::Tensor& ids, const ForwardOptions& options) const {
-  const at::ScalarType type = ScalarTypeOf(options.compute_type);
+Transformer::Stream Transformer::Block(const Stream& stream, int layer, const Pass& pass) const {
   const double epsilon = config_.rms_norm_eps;
-  const Rope rope = RopeTables(ids.size(1));
-  const at::Tensor embedding = Weight(TensorRole::kEmbedding, -1);
-  // The residual stream stays in f32: [tokens, hidden_size].
-  at::Tensor x = at::embedding(embedding, ids.reshape({-1}));
-  for (int layer = 0; layer < config_.num_hidden_layers; ++layer) {
-    x = x +
-        Attention(RmsNorm(x, Weight(TensorRole::kInputNorm, layer), epsilon, type), rope, layer);
-    x = x + FeedForward(RmsNorm(x, Weight(TensorRole::kPostAttentionNorm, layer), epsilon, type),
-                        layer, options);
+  const at::Tensor input_norm = Weight(TensorRole::kInputNorm, layer);
+  NormedSum at_attention;
+  if (stream.delta.defined()) {
+    at_attention = AddRmsNorm(stream.x, stream.delta, input_norm, epsilon);
+  } else {
+    at_attention = {stream.x, RmsNorm(stream.x, input_norm, epsilon, pass.type)};
   }
-  const at::Tensor head = Weight(TensorRole::kHead, -1);
-  return Linear(RmsNorm(x, Weight(TensorRole::kFinalNorm, -1), epsilon, type),
-                head.defined() ? head : embedding);
+  const NormedSum at_ffn = AddRmsNorm(at_attention.sum, Attention(at_attention.normed, layer, pass),
+                                      Weight(TensorRole::kPostAttentionNorm, layer), epsilon);
+  return {at_ffn.sum, FeedForward(at_ffn.normed, layer, pass)};
 }
 
 at::Tensor Transformer::Loss(const at::Tensor& ids, const at::Tensor& targets,
                              const ForwardOptions& options) const {
-  const at::Tensor logits = Logits(ids, options);
-  RECORD_USER_SCOPE("loss");
-  return at::cross_entropy_loss(logits.to(at::kFloat), targets.reshape({-1}));
+  const std::shared_ptr<const ComputeWeights> weights =
+      options.weights ? options.weights : CastWeights(options.compute_type);
+  const Pass pass = {.options = options,
+                     .weights = *weights,
+                     .rope = MakeRopeTables(ids.size(1)),
+                     .type = ScalarTypeOf(options.compute_type)};
+  Stream stream = {at::embedding(Weight(TensorRole::kEmbedding, -1), ids.reshape({-1})), {}};
+  for (int layer = 0; layer < config_.num_hidden_layers; ++layer) {
+    stream = Block(stream, layer, pass);
+  }
+  const NormedSum last =
+      AddRmsNorm(stream.x, stream.delta, Weight(TensorRole::kFinalNorm, -1), config_.rms_norm_eps);
+  return MeanCrossEntropy(last.normed, weights->head, targets.reshape({-1}));
 }
 
 }  // namespace stocha

@@ -10,6 +10,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -18,12 +20,28 @@
 #include "stocha/model/tensors.h"
 #include "stocha/recipe/recipe.h"
 #include "stocha/train/gated_activation_op.h"
+#include "stocha/train/rotate_op.h"
 
 namespace stocha {
 
-// gate, up: [tokens, intermediate_size] of the compute type, contiguous; returns the same shape.
-using GatedActivationFunction = std::function<at::Tensor(
-    const at::Tensor& gate, const at::Tensor& up, const GatedActivationCall& call)>;
+// gate_up: [tokens, 2 * intermediate_size] of the compute type, contiguous: gate, then up. Returns
+// [tokens, intermediate_size].
+using GatedActivationFunction =
+    std::function<at::Tensor(const at::Tensor& gate_up, const GatedActivationCall& call)>;
+
+// The matrices in the compute type, those with one input as one matrix. Autograd leads from each to
+// the master weights, so that gradients arrive there, in f32, however many passes use it.
+struct ComputeWeights {
+  struct Layer {
+    at::Tensor qkv;               // [q_size + 2 * kv_size, hidden_size]
+    at::Tensor qkv_bias;          // [q_size + 2 * kv_size], or undefined
+    at::Tensor attention_output;  // [hidden_size, q_size]
+    at::Tensor gate_up;           // [2 * intermediate_size, hidden_size]
+    at::Tensor down;              // [hidden_size, intermediate_size]
+  };
+  std::vector<Layer> layers;
+  at::Tensor head;  // [vocab_size, hidden_size]
+};
 
 struct ForwardOptions {
   Activation activation;
@@ -31,8 +49,10 @@ struct ForwardOptions {
   uint32_t step = 0;
   uint32_t first_row = 0;                        // index, in the global batch, of the first token
   ComputeType compute_type = ComputeType::kF32;  // of matrix products and attention
-  double l1_scale = 0;                           // GatedActivationCall::l1_scale of every layer
-  std::span<GatedActivationStats> stats;         // one a layer, summed into; empty: none wanted
+  // Transformer::CastWeights(compute_type) since the last update; null: cast for this pass alone.
+  std::shared_ptr<const ComputeWeights> weights;
+  double l1_scale = 0;                    // GatedActivationCall::l1_scale of every layer
+  std::span<GatedActivationStats> stats;  // one a layer, summed into; empty: none wanted
   GatedActivationFunction gated_activation = GatedActivation;  // a benchmark puts another in
 };
 
@@ -46,22 +66,39 @@ class Transformer {
   const std::vector<TensorSpec>& specs() const { return specs_; }      // ListTensors(config)
   const std::vector<at::Tensor>& weights() const { return weights_; }  // f32, one a spec
 
-  // ids: [batch, sequence], int64. Returns [batch * sequence, vocab_size] of the compute type.
-  at::Tensor Logits(const at::Tensor& ids, const ForwardOptions& options) const;
+  std::shared_ptr<const ComputeWeights> CastWeights(ComputeType type) const;
+
   // Mean cross-entropy in nats a token, an f32 scalar. targets: as ids.
   at::Tensor Loss(const at::Tensor& ids, const at::Tensor& targets,
                   const ForwardOptions& options) const;
 
  private:
-  struct Rope {
-    at::Tensor cos, sin;  // [sequence, 1, head_dim / 2], f32
+  // Between two blocks, each [tokens, hidden_size]: what the last one adds is added by the next
+  // one's norm, in the same pass.
+  struct Stream {
+    at::Tensor x;      // f32
+    at::Tensor delta;  // of the compute type; undefined before the first block
   };
-  Rope RopeTables(int64_t sequence) const;
+  // What the blocks of a pass share.
+  struct Pass {
+    const ForwardOptions& options;
+    const ComputeWeights& weights;
+    RopeTables rope;
+    at::ScalarType type;
+  };
+
+  RopeTables MakeRopeTables(int64_t sequence) const;
   // Of layer `layer`, or of the whole model (-1). Undefined when the architecture has no such
   // weight.
   at::Tensor Weight(TensorRole role, int layer) const;
-  at::Tensor Attention(const at::Tensor& x, const Rope& rope, int layer) const;
-  at::Tensor FeedForward(const at::Tensor& x, int layer, const ForwardOptions& options) const;
+  at::Tensor CastFused(std::initializer_list<TensorRole> roles, int layer,
+                       at::ScalarType type) const;
+  Stream Block(const Stream& stream, int layer, const Pass& pass) const;
+  // Both: x is [tokens, hidden_size] of the compute type, normed. Return the same shape.
+  at::Tensor Attention(const at::Tensor& x, int layer, const Pass& pass) const;
+  at::Tensor FeedForward(const at::Tensor& x, int layer, const Pass& pass) const;
+  // [tokens, q_size + 2 * kv_size], each head of q and k normed (Qwen3).
+  at::Tensor NormQueriesAndKeys(const at::Tensor& qkv, int layer) const;
 
   ModelConfig config_;
   std::vector<TensorSpec> specs_;

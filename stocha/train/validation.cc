@@ -27,6 +27,7 @@ ValidationMetrics Validate(const Transformer& model, const BatchOrder& order, co
   options.seed = recipe.seed;
   options.step = kValidationStep;
   options.compute_type = recipe.compute_type;
+  options.weights = model.CastWeights(recipe.compute_type);
   options.stats = stats;
   double sum = 0;  // over windows
   for (int64_t first = 0; first < windows; first += micro) {

@@ -1,0 +1,18 @@
+// The cross-entropy of the head's logits as one autograd op that holds the logits of a chunk of
+// tokens at a time, in the compute type, and turns them into their gradient in place.
+#ifndef STOCHA_TRAIN_CROSS_ENTROPY_OP_H_
+#define STOCHA_TRAIN_CROSS_ENTROPY_OP_H_
+
+#include <ATen/core/Tensor.h>
+
+namespace stocha {
+
+// hidden: [tokens, hidden_size], head: [vocab_size, hidden_size], both float32 or both bfloat16;
+// targets: [tokens], int64, each in [0, vocab_size). Returns the mean of -log softmax(hidden
+// head^T)[target], a float32 scalar.
+at::Tensor MeanCrossEntropy(const at::Tensor& hidden, const at::Tensor& head,
+                            const at::Tensor& targets);
+
+}  // namespace stocha
+
+#endif  // STOCHA_TRAIN_CROSS_ENTROPY_OP_H_

@@ -1,0 +1,24 @@
+#include "stocha/train/row_kernels.h"
+
+#include "stocha/kernels/isa.h"
+
+namespace stocha {
+namespace {
+
+const RowKernels& RowKernelsOf(Isa isa) {
+#if defined(__x86_64__)
+  if (isa == Isa::kAvx2 || isa == Isa::kAvxVnni) return kRowKernelsAvx2;
+  if (isa == Isa::kAvx512 || isa == Isa::kAmx) return kRowKernelsAvx512;
+#endif
+  static_cast<void>(isa);
+  return kRowKernelsPortable;
+}
+
+}  // namespace
+
+const RowKernels& SelectedRowKernels() {
+  static const RowKernels& kernels = RowKernelsOf(SelectedIsa());
+  return kernels;
+}
+
+}  // namespace stocha
