@@ -62,7 +62,7 @@ def program_beside(stocha: pathlib.Path) -> pathlib.Path:
 # A program's peak is never seen below that of the process that started it: hence a small one.
 PEAK_OF = """import os, sys
 _, status, usage = os.wait4(os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:]), 0)
-print(usage.ru_maxrss)
+print(usage.ru_maxrss, flush=True)
 sys.exit(os.waitstatus_to_exitcode(status))
 """
 

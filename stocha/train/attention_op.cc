@@ -2,6 +2,7 @@
 
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/empty.h>
+#include <ATen/record_function.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
@@ -151,6 +152,7 @@ class Op : public torch::autograd::Function<Op> {
 }  // namespace
 
 at::Tensor CausalAttention(const AttentionInputs& inputs) {
+  RECORD_USER_SCOPE("attention");
   const auto& [q, k, v] = inputs;
   TORCH_CHECK(q.dim() == 4 && k.sizes() == v.sizes() && k.dim() == 4 && q.numel() > 0 &&
                   k.size(0) == q.size(0) && q.size(1) % k.size(1) == 0 && k.size(2) == q.size(2) &&

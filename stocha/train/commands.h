@@ -12,6 +12,8 @@ namespace stocha {
 void AddTraining(CLI::App& app, Run& run);
 // stocha-train bench-activation.
 void AddBenchActivationCommand(CLI::App& app, Run& run);
+// stocha-train profile.
+void AddProfileCommand(CLI::App& app, Run& run);
 
 }  // namespace stocha
 

@@ -4,6 +4,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/scalar_tensor.h>
+#include <ATen/record_function.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -101,6 +102,7 @@ class Op : public torch::autograd::Function<Op> {
 
 at::Tensor MeanCrossEntropy(const at::Tensor& hidden, const at::Tensor& head,
                             const at::Tensor& targets) {
+  RECORD_USER_SCOPE("loss");
   TORCH_CHECK(hidden.dim() == 2 && head.dim() == 2 && hidden.size(1) == head.size(1) &&
                   targets.dim() == 1 && targets.size(0) == hidden.size(0) && hidden.size(0) > 0,
               "MeanCrossEntropy: hidden is ", hidden.sizes(), ", the head ", head.sizes(),

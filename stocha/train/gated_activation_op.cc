@@ -2,6 +2,7 @@
 
 #include <ATen/core/ivalue.h>
 #include <ATen/ops/empty.h>
+#include <ATen/record_function.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -149,6 +150,7 @@ class Op : public torch::autograd::Function<Op> {
 }  // namespace
 
 at::Tensor GatedActivation(const at::Tensor& gate_up, const GatedActivationCall& call) {
+  RECORD_USER_SCOPE("activation");
   TORCH_CHECK(gate_up.dim() == 2 && gate_up.size(1) % 2 == 0, "GatedActivation: got ",
               gate_up.sizes(), ", expected [tokens, 2 * neurons]");
   TORCH_CHECK(gate_up.is_cpu(), "GatedActivation: expected a tensor on the CPU");

@@ -9,5 +9,6 @@ int main(int argc, char** argv) {
   stocha::Run run;
   stocha::AddTraining(app, run);
   stocha::AddBenchActivationCommand(app, run);
+  stocha::AddProfileCommand(app, run);
   return stocha::RunMain(app, [&run] { run(); }, argc, argv);
 }

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/record_function.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "stocha/train/op_support.h"
@@ -158,12 +159,14 @@ void CheckOperands(const at::Tensor& x, const at::Tensor& weight) {
 
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double epsilon,
                    at::ScalarType type) {
+  RECORD_USER_SCOPE("norms");
   CheckOperands(x, weight);
   return NormOp::apply(x.contiguous(), weight, epsilon, type);
 }
 
 NormedSum AddRmsNorm(const at::Tensor& x, const at::Tensor& delta, const at::Tensor& weight,
                      double epsilon) {
+  RECORD_USER_SCOPE("norms");
   CheckOperands(x, weight);
   TORCH_CHECK(x.dim() == 2 && x.scalar_type() == at::kFloat && delta.sizes() == x.sizes(),
               "AddRmsNorm: x is ", x.sizes(), " and delta ", delta.sizes());

@@ -1,6 +1,7 @@
 #include "stocha/train/rotate_op.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/record_function.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cstring>
@@ -115,6 +116,7 @@ class Op : public torch::autograd::Function<Op> {
 
 AttentionInputs SplitAndRotate(const at::Tensor& qkv, const RopeTables& rope, int64_t query_heads,
                                int64_t key_value_heads) {
+  RECORD_USER_SCOPE("rotary");
   const int64_t width = (query_heads + 2 * key_value_heads) * 2 * rope.cos.size(1);
   TORCH_CHECK(qkv.dim() == 2 && qkv.size(1) == width && qkv.size(0) % rope.cos.size(0) == 0,
               "SplitAndRotate: got ", qkv.sizes(), ", expected [batch * ", rope.cos.size(0), ", ",

@@ -1,29 +1,20 @@
 #include "stocha/train/trainer.h"
 
-#include <ATen/Context.h>
-#include <ATen/Parallel.h>
 #include <torch/version.h>
 
 #include <optional>
 #include <string>
 
 #include "stocha/base/error.h"
-#include "stocha/base/thread_pool.h"
 #include "stocha/train/continue_recipe.h"
 #include "stocha/train/inputs.h"
 #include "stocha/train/run_folder.h"
+#include "stocha/train/torch_setup.h"
 #include "stocha/train/training_loop.h"
 #include "stocha/train/training_state.h"
 
 namespace stocha {
 namespace {
-
-void SetUpTorch(int64_t threads) {
-  at::set_num_threads(static_cast<int>(threads));
-  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
-  // A debugging aid of that mode, which costs a pass over every new tensor.
-  at::globalContext().setDeterministicFillUninitializedMemory(false);
-}
 
 // What bit-identical continuation rests on beside the recipe.
 void CompareFacts(const RunFacts& saved, uint64_t train_windows, int64_t threads,
@@ -46,8 +37,7 @@ void CompareFacts(const RunFacts& saved, uint64_t train_windows, int64_t threads
 }
 
 TrainingResult RunTraining(Recipe recipe, const TrainOptions& options, TrainingObserver* observer) {
-  const int64_t threads = recipe.threads > 0 ? recipe.threads : AvailableProcessors();
-  SetUpTorch(threads);
+  const int64_t threads = SetUpTorch(recipe);
   RunFolder folder(options.run, options.resume);
   std::optional<SavedState> saved;
   if (options.resume) {
@@ -65,15 +55,6 @@ TrainingResult RunTraining(Recipe recipe, const TrainOptions& options, TrainingO
   TrainingLoop loop(inputs, folder, saved ? &*saved : nullptr, threads, observer);
   saved.reset();  // unmaps its files
   return loop.Run(options.stop_requested);
-}
-
-// torch's own message without the C++ stack below it.
-[[noreturn]] void ThrowTorchError(const c10::Error& error) {
-  const std::string message = error.what_without_backtrace();
-  const bool memory = message.find("can't allocate memory") != std::string::npos;
-  throw Error({.where = "torch",
-               .what = memory ? "out of memory" : message,
-               .hint = memory ? "lower training.micro_batch_size or data.sequence_length" : ""});
 }
 
 }  // namespace

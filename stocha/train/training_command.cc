@@ -12,6 +12,7 @@
 #include "stocha/base/progress.h"
 #include "stocha/base/stop_signal.h"
 #include "stocha/train/commands.h"
+#include "stocha/train/dry_run.h"
 #include "stocha/train/trainer.h"
 #include "stocha/train/training_summary.h"
 
@@ -26,6 +27,8 @@ struct TrainingFlags {
   std::string output;
   int64_t threads = 0;  // 0: the recipe's
   bool resume = false;
+  bool dry_run = false;
+  int64_t probe_steps = 3;  // of a dry run
   bool json = false;
 };
 
@@ -75,6 +78,13 @@ class Console : public TrainingObserver {
   int64_t tokens_before_ = 0;
 };
 
+void DryRunCommand(const Recipe& recipe, const TrainingFlags& flags) {
+  const DryRun run = DryRunOf(recipe, flags.probe_steps);
+  if (!run.note.empty()) std::fprintf(stderr, "note: %s\n", run.note.c_str());
+  if (!run.fits) std::fprintf(stderr, "warning: the run does not fit the memory there is\n");
+  std::printf("%s\n", (flags.json ? ToJson(run) : ToText(run)).c_str());
+}
+
 void TrainCommand(const TrainingFlags& flags) {
   if (flags.recipe.empty()) {
     throw UsageError(
@@ -82,6 +92,7 @@ void TrainCommand(const TrainingFlags& flags) {
   }
   Recipe recipe = ReadRecipe(flags.recipe, flags.overrides);
   if (flags.threads > 0) recipe.threads = flags.threads;
+  if (flags.dry_run) return DryRunCommand(recipe, flags);
   TrainOptions options;
   options.run = flags.output.empty() ? fs::path("runs") / fs::path(flags.recipe).stem()
                                      : fs::path(flags.output);
@@ -118,6 +129,13 @@ void AddTraining(CLI::App& app, Run& run) {
   app.add_flag("--resume", flags->resume, "Continue the run in the output folder");
   app.add_option("--threads", flags->threads, "Instead of the recipe's")
       ->check(CLI::Range(1, 4096));
+  CLI::Option* dry_run = app.add_flag("--dry-run", flags->dry_run,
+                                      "Print what the run takes in memory and time, and leave");
+  app.add_option("--probe-steps", flags->probe_steps,
+                 "Steps that a dry run makes; 0: arithmetic alone")
+      ->capture_default_str()
+      ->needs(dry_run)
+      ->check(CLI::Range(0, 1000));
   app.add_flag("--json", flags->json, "Print the final figures as one JSON object");
   app.footer(
       "Example:\n"
