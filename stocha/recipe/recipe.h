@@ -59,8 +59,9 @@ struct Recipe {
 
   // [training]
   int64_t steps = 1000;
-  int64_t batch_size = 16;       // sequences a step
-  int64_t micro_batch_size = 0;  // sequences a forward pass; 0: batch_size; divides it
+  int64_t batch_size = 16;         // sequences a step
+  int64_t micro_batch_size = 0;    // sequences a forward pass; 0: batch_size; divides it
+  bool checkpoint_blocks = false;  // keep each block's input alone for the backward pass
   ComputeType compute_type = ComputeType::kBF16;  // "bf16" or "f32"; weights and optimiser are f32
   int64_t threads = 0;                            // 0: all processors
   int64_t validate_every = 0;      // steps; 0: at the end and at changes of activation only

@@ -34,6 +34,7 @@ TEST(RecipeText, ReadsBackEqual) {
   recipe.warmup_steps = 5;
   recipe.epsilon = 1e-8;
   recipe.micro_batch_size = 8;
+  recipe.checkpoint_blocks = true;
   recipe.compute_type = ComputeType::kF32;
   recipe.checkpoint_minutes = 0.5;
   recipe.l1 = 1e-5;

@@ -48,6 +48,7 @@ std::string ContinueRecipe(const Recipe& saved, const std::string& where, Recipe
 
   Recipe harmless = saved;
   harmless.threads = recipe->threads;
+  harmless.checkpoint_blocks = recipe->checkpoint_blocks;  // the same bits
   harmless.checkpoint_every = recipe->checkpoint_every;
   harmless.checkpoint_minutes = recipe->checkpoint_minutes;
   harmless.keep_checkpoints = recipe->keep_checkpoints;

@@ -51,6 +51,7 @@ StepGradients AccumulateGradients(const Transformer& model, const BatchOrder& or
   options.seed = recipe.seed;
   options.step = static_cast<uint32_t>(step);
   options.compute_type = recipe.compute_type;
+  options.checkpoint_blocks = recipe.checkpoint_blocks;
   options.weights = model.CastWeights(recipe.compute_type);
   options.l1_scale = recipe.l1 / hidden_values;
   options.stats = result.stats;

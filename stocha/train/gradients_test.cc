@@ -65,6 +65,24 @@ TEST_F(GradientsTest, MicroBatchesAddUpToTheWholeBatch) {
   }
 }
 
+TEST_F(GradientsTest, CheckpointedBlocksGiveTheSameBits) {
+  Recipe recipe = TinyRecipe();
+  recipe.l1 = 0.5;
+  recipe.micro_batch_size = 2;
+  for (const ComputeType type : {ComputeType::kF32, ComputeType::kBF16}) {
+    recipe.compute_type = type;
+    recipe.checkpoint_blocks = false;
+    const Gradients kept = Compute(recipe);
+    recipe.checkpoint_blocks = true;
+    const Gradients again = Compute(recipe);
+    EXPECT_EQ(again.step.loss, kept.step.loss);
+    EXPECT_EQ(again.values, kept.values);
+    for (size_t layer = 0; layer < kept.step.stats.size(); ++layer) {
+      EXPECT_EQ(again.step.stats[layer].active, kept.step.stats[layer].active);
+    }
+  }
+}
+
 TEST_F(GradientsTest, CoinsChangeTheGradient) {
   Recipe recipe = TinyRecipe();
   const Gradients drawn = Compute(recipe);

@@ -94,7 +94,7 @@ at::Tensor Transformer::NormQueriesAndKeys(const at::Tensor& qkv, int layer) con
 }
 
 at::Tensor Transformer::Attention(const at::Tensor& x, int layer, const Pass& pass) const {
-  const ComputeWeights::Layer& weights = pass.weights.layers[layer];
+  const ComputeWeights::Layer& weights = pass.options.weights->layers[layer];
   at::Tensor qkv = at::linear(x, weights.qkv, weights.qkv_bias);
   if (config_.has_qk_norm()) qkv = NormQueriesAndKeys(qkv, layer);
   const AttentionInputs inputs =
@@ -110,7 +110,7 @@ at::Tensor Transformer::FeedForward(const at::Tensor& x, int layer, const Pass& 
   call.first_row = options.first_row;
   call.l1_scale = options.l1_scale;
   if (!options.stats.empty()) call.stats = &options.stats[layer];
-  const ComputeWeights::Layer& weights = pass.weights.layers[layer];
+  const ComputeWeights::Layer& weights = pass.options.weights->layers[layer];
   return at::linear(options.gated_activation(at::linear(x, weights.gate_up), call), weights.down);
 }
 
@@ -128,21 +128,31 @@ Transformer::Stream Transformer::Block(const Stream& stream, int layer, const Pa
   return {at_ffn.sum, FeedForward(at_ffn.normed, layer, pass)};
 }
 
+// Holds copies: the backward pass comes after this one's end.
+Transformer::Stream Transformer::CheckpointedBlock(const Stream& stream, int layer,
+                                                   const Pass& pass) const {
+  return Checkpointed(stream, [this, layer, pass](const Stream& inputs, bool again) {
+    if (!again) return Block(inputs, layer, pass);
+    Pass second = pass;
+    second.options.stats = {};  // the first one has counted
+    return Block(inputs, layer, second);
+  });
+}
+
 at::Tensor Transformer::Loss(const at::Tensor& ids, const at::Tensor& targets,
                              const ForwardOptions& options) const {
-  const std::shared_ptr<const ComputeWeights> weights =
-      options.weights ? options.weights : CastWeights(options.compute_type);
-  const Pass pass = {.options = options,
-                     .weights = *weights,
-                     .rope = MakeRopeTables(ids.size(1)),
-                     .type = ScalarTypeOf(options.compute_type)};
+  Pass pass = {.options = options,
+               .rope = MakeRopeTables(ids.size(1)),
+               .type = ScalarTypeOf(options.compute_type)};
+  if (!pass.options.weights) pass.options.weights = CastWeights(options.compute_type);
   Stream stream = {at::embedding(Weight(TensorRole::kEmbedding, -1), ids.reshape({-1})), {}};
   for (int layer = 0; layer < config_.num_hidden_layers; ++layer) {
-    stream = Block(stream, layer, pass);
+    stream = options.checkpoint_blocks ? CheckpointedBlock(stream, layer, pass)
+                                       : Block(stream, layer, pass);
   }
   const NormedSum last =
       AddRmsNorm(stream.x, stream.delta, Weight(TensorRole::kFinalNorm, -1), config_.rms_norm_eps);
-  return MeanCrossEntropy(last.normed, weights->head, targets.reshape({-1}));
+  return MeanCrossEntropy(last.normed, pass.options.weights->head, targets.reshape({-1}));
 }
 
 }  // namespace stocha

@@ -19,6 +19,7 @@
 #include "stocha/model/config.h"
 #include "stocha/model/tensors.h"
 #include "stocha/recipe/recipe.h"
+#include "stocha/train/checkpoint_op.h"
 #include "stocha/train/gated_activation_op.h"
 #include "stocha/train/rotate_op.h"
 
@@ -52,6 +53,7 @@ struct ForwardOptions {
   // Transformer::CastWeights(compute_type) since the last update; null: cast for this pass alone.
   std::shared_ptr<const ComputeWeights> weights;
   double l1_scale = 0;                    // GatedActivationCall::l1_scale of every layer
+  bool checkpoint_blocks = false;         // keep each block's input alone
   std::span<GatedActivationStats> stats;  // one a layer, summed into; empty: none wanted
   GatedActivationFunction gated_activation = GatedActivation;  // a benchmark puts another in
 };
@@ -73,16 +75,13 @@ class Transformer {
                   const ForwardOptions& options) const;
 
  private:
-  // Between two blocks, each [tokens, hidden_size]: what the last one adds is added by the next
-  // one's norm, in the same pass.
-  struct Stream {
-    at::Tensor x;      // f32
-    at::Tensor delta;  // of the compute type; undefined before the first block
-  };
+  // Between two blocks, each [tokens, hidden_size]: x, the f32 residual stream, and delta, of the
+  // compute type, which the last block adds to it: the next one's norm does that in the same pass.
+  // Undefined before the first block.
+  using Stream = CheckpointTensors;
   // What the blocks of a pass share.
   struct Pass {
-    const ForwardOptions& options;
-    const ComputeWeights& weights;
+    ForwardOptions options;  // with its weights
     RopeTables rope;
     at::ScalarType type;
   };
@@ -94,6 +93,7 @@ class Transformer {
   at::Tensor CastFused(std::initializer_list<TensorRole> roles, int layer,
                        at::ScalarType type) const;
   Stream Block(const Stream& stream, int layer, const Pass& pass) const;
+  Stream CheckpointedBlock(const Stream& stream, int layer, const Pass& pass) const;
   // Both: x is [tokens, hidden_size] of the compute type, normed. Return the same shape.
   at::Tensor Attention(const at::Tensor& x, int layer, const Pass& pass) const;
   at::Tensor FeedForward(const at::Tensor& x, int layer, const Pass& pass) const;
