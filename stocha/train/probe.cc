@@ -33,6 +33,7 @@ ForwardOptions OptionsOf(const Recipe& recipe, std::vector<GatedActivationStats>
   options.activation = ActivationAt(recipe, 0);
   options.seed = recipe.seed;
   options.compute_type = recipe.compute_type;
+  options.checkpoint_blocks = recipe.checkpoint_blocks;
   options.stats = *stats;
   return options;
 }
