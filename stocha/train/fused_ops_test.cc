@@ -1,5 +1,5 @@
 // The fused ops against torch's own operators composed: values and gradients, in float32 tightly
-// and in bfloat16 as near as its rounding allows; and that threads change no bit.
+// and in bfloat16 as near as its rounding allows; and two threads against one.
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
