@@ -8,16 +8,19 @@ are logged: with --resume a run that was cut goes on where it stopped. docs/benc
 """
 
 import argparse
-import datetime
-import json
 import pathlib
-import shlex
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from peers import llama_cpp, markdown, stocha_bench, summary  # noqa: E402
-from peers.arguments import positive, rows_named, warning_when_busy, write_whole  # noqa: E402
-from peers.machine import REPO, commit, machine  # noqa: E402
+from peers.arguments import (  # noqa: E402
+    made,
+    positive,
+    rows_named,
+    warning_when_busy,
+    write_report,
+)
+from peers.machine import REPO, machine  # noqa: E402
 from peers.rounds import Log, Options, measure_row  # noqa: E402
 from peers.rows import ROWS, Row  # noqa: E402
 
@@ -69,22 +72,13 @@ def main(arguments: list[str]) -> int:
     run = {"stocha": build, "sparsity": options.sparsity, "cpu": here["cpu"], "cores": here["cores"]}
     log = Log(options.log, run, options.resume)
     how = Options(options.stocha, options.sparsity, options.rounds, options.rival_only)
-    report = {
-        "machine": here,
-        "commit": commit(),
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "command": shlex.join(["bench/compare.py", *arguments]),
+    report = made("bench/compare.py", arguments, here) | {
         "llama_cpp_system_info": system_info,
         "rows": [
             summary.summarize(row, measure_row(row, how, log), system_info) for row in options.rows
         ],
     }
-    text = markdown.page(report)
-    if options.json:
-        write_whole(options.json, json.dumps(report, indent=2) + "\n")
-    if options.output:
-        write_whole(options.output, text)
-    print(text, end="")
+    write_report(options, report, markdown.page(report))
     return 0
 
 

@@ -9,15 +9,18 @@ logged: with --resume a run that was cut goes on where it stopped. docs/benchmar
 """
 
 import argparse
-import datetime
-import json
 import pathlib
-import shlex
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from peers.arguments import positive, rows_named, warning_when_busy, write_whole  # noqa: E402
-from peers.machine import REPO, commit, machine  # noqa: E402
+from peers.arguments import (  # noqa: E402
+    made,
+    positive,
+    rows_named,
+    warning_when_busy,
+    write_report,
+)
+from peers.machine import REPO, machine  # noqa: E402
 from peers.rounds import Log  # noqa: E402
 from peers.stocha_bench import fingerprint  # noqa: E402
 from train_peers import peer, stocha_train, tables  # noqa: E402
@@ -92,19 +95,10 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"train_compare: {warning}")
     run = {"stocha": build_of(options.stocha), "cpu": here["cpu"], "cores": here["cores"]}
     log = Log(options.log, run, options.resume)
-    report = {
-        "machine": here,
-        "commit": commit(),
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "command": shlex.join(["bench/train_compare.py", *arguments]),
+    report = made("bench/train_compare.py", arguments, here) | {
         "rows": [result_of(row, options, log) for row in options.rows],
     }
-    text = tables.page(report)
-    if options.json:
-        write_whole(options.json, json.dumps(report, indent=2) + "\n")
-    if options.output:
-        write_whole(options.output, text)
-    print(text, end="")
+    write_report(options, report, tables.page(report))
     return 0
 
 

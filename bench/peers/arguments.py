@@ -1,8 +1,13 @@
 """What the comparisons share of their command lines and of writing results."""
 
 import argparse
+import datetime
+import json
 import os
 import pathlib
+import shlex
+
+from peers.machine import commit
 
 
 def rows_named(text: str, rows: dict) -> list:
@@ -28,6 +33,25 @@ def write_whole(path: pathlib.Path, text: str) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     temporary.write_text(text)
     temporary.replace(path)
+
+
+def write_report(options: argparse.Namespace, report: dict, text: str) -> None:
+    """To the files that were asked for, and the text to standard output."""
+    if options.json:
+        write_whole(options.json, json.dumps(report, indent=2) + "\n")
+    if options.output:
+        write_whole(options.output, text)
+    print(text, end="")
+
+
+def made(program: str, arguments: list[str], here: dict) -> dict:
+    """Where, when and how: what every report begins with."""
+    return {
+        "machine": here,
+        "commit": commit(),
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "command": shlex.join([program, *arguments]),
+    }
 
 
 def warning_when_busy(load_average: float) -> str:

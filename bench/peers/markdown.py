@@ -73,19 +73,25 @@ ROOF_HEAD = [
 ]
 
 
-def page(report: dict) -> str:
-    """The whole report as Markdown. Figures are medians, with least and greatest in brackets."""
+def head(report: dict, *more: str) -> str:
+    """Where, when and how a report was made, as a list."""
     machine = report["machine"]
-    head = [
+    lines = [
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB; "
         f"{' '.join(machine['isa'])}",
         f"commit {report['commit']}, {report['date']}, load average at the start "
         f"{machine['load_average_at_start']:.2f}",
         f"`{report['command']}`",
-        f"llama.cpp's system info: {report['llama_cpp_system_info'] or 'not asked'}",
+        *more,
     ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def page(report: dict) -> str:
+    """The whole report as Markdown. Figures are medians, with least and greatest in brackets."""
+    asked = report["llama_cpp_system_info"] or "not asked"
     results = report["rows"]
-    parts = ["\n".join(f"- {line}" for line in head)]
+    parts = [head(report, f"llama.cpp's system info: {asked}")]
     parts.append(table(RIVAL_HEAD, [line for result in results for line in rival_lines(result)]))
     roofs = [line for result in results for line in roof_lines(result)]
     if roofs:

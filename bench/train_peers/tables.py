@@ -1,6 +1,6 @@
 """Medians, ratios and verdicts out of the rounds of a row, and the table of them as Markdown."""
 
-from peers.markdown import short, table, with_spread
+from peers.markdown import head, short, table, with_spread
 from peers.summary import spread
 from train_peers.rows import OP_ROW, OP_TARGET_PERCENT, Row, flops_per_token, shape_of
 
@@ -74,14 +74,6 @@ def cells(entry: dict) -> list[str]:
 
 def page(report: dict) -> str:
     """The whole report as Markdown. Figures are medians, with least and greatest in brackets."""
-    machine = report["machine"]
-    head = [
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB; "
-        f"{' '.join(machine['isa'])}",
-        f"commit {report['commit']}, {report['date']}, load average at the start "
-        f"{machine['load_average_at_start']:.2f}",
-        f"`{report['command']}`",
-    ]
     lines = [cells(entry) for result in report["rows"] for entry in result["figures"]]
     notes = []
     for result in report["rows"]:
@@ -92,7 +84,7 @@ def page(report: dict) -> str:
             note += "MFLOP a token; bf16 products at "
             note += f"{short(1e3 * result['matmul_tflops']['median'])} GFLOP/s"
         notes.append(note)
-    parts = ["\n".join(f"- {line}" for line in head)]
+    parts = [head(report)]
     parts.append(table(["row", "transformers", "stocha", "ratio", "target"], lines))
     parts.append("\n".join(notes))
     return "\n\n".join(parts) + "\n"

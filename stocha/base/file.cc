@@ -17,8 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kHugePage = size_t{2} << 20;
-
 [[noreturn]] void ThrowErrno(const fs::path& path, const std::string& what, int error_number) {
   std::string hint;
   switch (error_number) {

@@ -13,6 +13,8 @@
 
 namespace stocha {
 
+inline constexpr size_t kHugePage = size_t{2} << 20;  // bytes
+
 // A whole file mapped read-only. Movable; unmapped when destroyed. Reading is thread-safe. Another
 // process that truncates the file while it is mapped kills the reader with SIGBUS, as mmap does.
 class MappedFile {
@@ -40,8 +42,8 @@ std::string ReadFile(const std::filesystem::path& path, uint64_t max_bytes = uin
 // Writes to a temporary name beside `path`; Commit() flushes it to the disk and renames it. Without
 // Commit() the temporary is removed and an old file at `path` stays as it was.
 //
-// Bytes are gathered into whole huge pages: where the file system can, the page cache then holds the
-// file in such pages from the start, and a process that maps it finds them so.
+// Bytes are gathered into whole huge pages: where the file system can, the page cache then holds
+// the file in such pages from the start, and a process that maps it finds them so.
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path);

@@ -9,13 +9,13 @@
 #include <new>
 
 #include "stocha/base/error.h"
+#include "stocha/base/file.h"
 #include "stocha/engine/system_memory.h"
 
 namespace stocha {
 namespace {
 
 constexpr size_t kAlignment = 64;
-constexpr size_t kHugePage = size_t{2} << 20;
 
 // Of the whole pages that hold the bytes.
 void Advise(std::span<const std::byte> mapped, int advice) {
