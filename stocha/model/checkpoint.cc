@@ -155,9 +155,11 @@ void WriteCheckpoint(const fs::path& directory, const ModelConfig& config,
   std::map<std::string, std::string> files;
   if (!tokenizer.empty()) {
     files["tokenizer.json"] = ReadFile(tokenizer);
-    const fs::path settings = tokenizer.parent_path() / "tokenizer_config.json";
-    std::error_code ignored;
-    if (fs::exists(settings, ignored)) files["tokenizer_config.json"] = ReadFile(settings);
+    for (const char* name : {"tokenizer_config.json", "chat_template.jinja"}) {
+      const fs::path beside = tokenizer.parent_path() / name;
+      std::error_code ignored;
+      if (fs::exists(beside, ignored)) files[name] = ReadFile(beside);
+    }
   }
   WriteCheckpoint(
       directory, config, [&](const TensorSpec& spec) { return given.at(spec.name)->bytes; }, files);

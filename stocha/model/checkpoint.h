@@ -49,8 +49,8 @@ void WriteCheckpoint(const std::filesystem::path& directory, const ModelConfig& 
                      const WeightSource& source, const std::map<std::string, std::string>& files);
 
 // The same with all weights in memory: `tensors` must be those of ListTensors(config), by name and
-// shape, all of config.dtype. tokenizer.json and tokenizer_config.json are copied from `tokenizer`
-// (a tokenizer.json; empty: none).
+// shape, all of config.dtype. `tokenizer`, a tokenizer.json (empty: none), is copied, and what
+// stands beside it of tokenizer_config.json and chat_template.jinja.
 void WriteCheckpoint(const std::filesystem::path& directory, const ModelConfig& config,
                      std::span<const NamedTensor> tensors, const std::filesystem::path& tokenizer);
 

@@ -64,6 +64,7 @@ TEST_F(CheckpointTest, WhatIsWrittenOpensTheSame) {
   fs::create_directories(tokenizer.parent_path());
   WriteFile(tokenizer, "{}");
   WriteFile(tokenizer.parent_path() / "tokenizer_config.json", "{\"a\": 1}");
+  WriteFile(tokenizer.parent_path() / "chat_template.jinja", "{{ text }}");
   WriteCheckpoint(folder_ / "new" / "model", config, weights.tensors, tokenizer);
 
   const Checkpoint checkpoint = OpenCheckpoint(folder_ / "new" / "model");
@@ -71,6 +72,7 @@ TEST_F(CheckpointTest, WhatIsWrittenOpensTheSame) {
   EXPECT_TRUE(checkpoint.has_tokenizer());
   EXPECT_EQ(ReadFile(checkpoint.tokenizer_path()), "{}");
   EXPECT_EQ(ReadFile(checkpoint.directory / "tokenizer_config.json"), "{\"a\": 1}");
+  EXPECT_EQ(ReadFile(checkpoint.directory / "chat_template.jinja"), "{{ text }}");
   for (const TensorSpec& spec : ListTensors(config)) {
     const std::vector<float> values = ToFloat32(checkpoint.Get(spec), spec.name);
     EXPECT_EQ(values, std::vector<float>(static_cast<size_t>(spec.num_elements()), 2.5F));
