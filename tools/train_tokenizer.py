@@ -2,14 +2,44 @@
 
     .venv/bin/python tools/train_tokenizer.py --vocab-size 4096 --output tokenizer.json TEXT...
 
-The pre-tokenizer is GPT-2's; <|endoftext|> is the one special token and has id 0.
+Texts are what `stocha tokenize` reads: .txt, or .jsonl with a "text" in each line; either may end in
+.zst (the `zstd` program opens those). The pre-tokenizer is GPT-2's; <|endoftext|> is the one special
+token and has id 0.
 """
 
 import argparse
+import contextlib
+import json
 import os
+import subprocess
 import sys
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+
+@contextlib.contextmanager
+def open_text(path):
+    """The file's lines as text, unpacked where it is compressed."""
+    if not path.endswith(".zst"):
+        with open(path, encoding="utf-8", errors="replace", newline="\n") as file:
+            yield file
+        return
+    command = ["zstd", "--decompress", "--stdout", path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8", errors="replace") as zstd:
+        yield zstd.stdout
+    if zstd.returncode != 0:
+        sys.exit(f"train_tokenizer: error: {path}: zstd cannot read it")
+
+
+def lines(paths):
+    """Every line of every document: the trainer counts words, which do not cross lines."""
+    for path in paths:
+        with open_text(path) as file:
+            if path.removesuffix(".zst").endswith(".jsonl"):
+                for record in file:
+                    yield from json.loads(record)["text"].splitlines(keepends=True)
+            else:
+                yield from file
 
 
 def train(paths, vocab_size):
@@ -22,7 +52,7 @@ def train(paths, vocab_size):
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train(paths, trainer)
+    tokenizer.train_from_iterator(lines(paths), trainer)
     return tokenizer
 
 
