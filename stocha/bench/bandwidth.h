@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <functional>
 
+#include "stocha/base/memory.h"
 #include "stocha/base/thread_pool.h"
-#include "stocha/engine/memory.h"
 
 namespace stocha {
 

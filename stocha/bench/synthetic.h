@@ -12,8 +12,8 @@
 #include <functional>
 #include <vector>
 
+#include "stocha/base/memory.h"
 #include "stocha/base/thread_pool.h"
-#include "stocha/engine/memory.h"
 #include "stocha/engine/model.h"
 #include "stocha/engine/packed_model.h"
 #include "stocha/engine/quantize_type.h"

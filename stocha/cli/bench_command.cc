@@ -11,6 +11,7 @@
 
 #include "stocha/base/error.h"
 #include "stocha/base/file.h"
+#include "stocha/base/memory.h"
 #include "stocha/base/progress.h"
 #include "stocha/base/stop_signal.h"
 #include "stocha/bench/bandwidth.h"
@@ -22,7 +23,6 @@
 #include "stocha/cli/command.h"
 #include "stocha/cli/engine_flags.h"
 #include "stocha/cli/model_source.h"
-#include "stocha/engine/memory.h"
 #include "stocha/engine/quantize_type.h"
 #include "stocha/model/tokenizer.h"
 

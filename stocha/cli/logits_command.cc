@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "stocha/base/memory.h"
 #include "stocha/cli/command.h"
 #include "stocha/cli/engine_flags.h"
 #include "stocha/engine/kv_cache.h"
-#include "stocha/engine/memory.h"
 #include "stocha/model/safetensors.h"
 
 namespace stocha {

@@ -4,8 +4,8 @@
 #include <array>
 #include <numeric>
 
+#include "stocha/base/memory.h"
 #include "stocha/engine/activate.h"
-#include "stocha/engine/memory.h"
 #include "stocha/engine/project.h"
 #include "stocha/kernels/packed.h"
 

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "stocha/engine/memory.h"
+#include "stocha/base/memory.h"
 #include "stocha/model/config.h"
 
 namespace stocha {

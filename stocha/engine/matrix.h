@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "stocha/engine/memory.h"
+#include "stocha/base/memory.h"
 #include "stocha/kernels/kernels.h"
 #include "stocha/kernels/packed.h"
 

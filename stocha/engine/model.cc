@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "stocha/base/error.h"
+#include "stocha/base/memory.h"
 #include "stocha/engine/attention.h"
 #include "stocha/engine/ffn.h"
-#include "stocha/engine/memory.h"
 #include "stocha/engine/packed_model.h"
 #include "stocha/engine/project.h"
 #include "stocha/model/checkpoint.h"

@@ -8,7 +8,7 @@
 
 #include "stocha/base/error.h"
 #include "stocha/base/json.h"
-#include "stocha/engine/memory.h"
+#include "stocha/base/memory.h"
 
 namespace stocha {
 namespace {

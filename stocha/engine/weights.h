@@ -13,9 +13,9 @@
 #include <string>
 #include <vector>
 
+#include "stocha/base/memory.h"
 #include "stocha/base/thread_pool.h"
 #include "stocha/engine/matrix.h"
-#include "stocha/engine/memory.h"
 #include "stocha/model/config.h"
 #include "stocha/model/safetensors.h"
 #include "stocha/model/tensors.h"

@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "stocha/base/memory.h"
 #include "stocha/base/thread_pool.h"
 #include "stocha/engine/matrix.h"
-#include "stocha/engine/memory.h"
 #include "stocha/engine/step.h"
 #include "stocha/kernels/isa.h"
 #include "stocha/kernels/kernels.h"

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "stocha/base/error.h"
+#include "stocha/base/memory.h"
 #include "stocha/engine/kv_cache.h"
-#include "stocha/engine/memory.h"
 
 namespace stocha {
 namespace {

@@ -5,8 +5,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "stocha/base/memory.h"
 #include "stocha/base/progress.h"
-#include "stocha/engine/memory.h"
 #include "stocha/train/inputs.h"
 #include "stocha/train/torch_setup.h"
 

@@ -7,11 +7,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
-#include <string>
-#include <string_view>
 #include <vector>
 
+#include "stocha/base/memory.h"
 #include "stocha/recipe/schedule.h"
 #include "stocha/train/gradients.h"
 #include "stocha/train/optimizer.h"
@@ -92,20 +90,7 @@ double Median(std::vector<double> values) {
   return *middle;
 }
 
-// A field of /proc/self/status, which counts in kB. 0 where it is not there.
-int64_t StatusBytes(std::string_view field) {
-  std::ifstream status("/proc/self/status");
-  std::string word;
-  int64_t kilobytes = 0;
-  while (status >> word && word != field) {
-  }
-  status >> kilobytes;
-  return kilobytes * 1024;
-}
-
 }  // namespace
-
-int64_t ResidentBytes() { return StatusBytes("VmRSS:"); }
 
 int64_t EstimateNeeds(const Recipe& recipe) {
   ModelConfig small = recipe.model;
@@ -175,7 +160,7 @@ ProbedStep ProbeStep(const Recipe& recipe, int64_t steps) {
     const double passes = static_cast<double>(recipe.batch_size) / static_cast<double>(sequences);
     seconds.push_back(passes * gradients + update);
   }
-  result.memory.peak = StatusBytes("VmHWM:");
+  result.memory.peak = PeakResidentBytes();
   result.tokens_per_s = static_cast<double>(recipe.batch_size) *
                         static_cast<double>(recipe.sequence_length) / Median(seconds);
   return result;

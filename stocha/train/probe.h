@@ -14,9 +14,6 @@ struct StepMemory {
   int64_t peak = 0;         // of the whole process: weights, optimiser, torch and all
 };
 
-// Of this process, now.
-int64_t ResidentBytes();
-
 // From steps of one and two layers with a small vocabulary on few tokens, which grow linearly.
 // `recipe` has its model filled in; takes a few seconds at the sizes of billions of weights.
 StepMemory EstimateStepMemory(const Recipe& recipe);

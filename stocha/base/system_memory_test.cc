@@ -1,4 +1,4 @@
-#include "stocha/engine/system_memory.h"
+#include "stocha/base/system_memory.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -105,9 +105,10 @@ TEST_F(SystemMemoryTest, MoreUsedThanAllowedLeavesNothing) {
 
 TEST(SystemMemoryTextTest, MemInfo) {
   constexpr const char* kText =
-      "MemTotal:       24 kB\nSwapTotal:  1 kB\nBroken: kB\nMinus: -5 kB\n"
+      "MemTotal:       24 kB\nVmRSS:\t    96 kB\nSwapTotal:  1 kB\nBroken: kB\nMinus: -5 kB\n"
       "Huge: 9223372036854775807 kB\nLast: 7 kB";
   EXPECT_EQ(MemInfoBytes(kText, "MemTotal"), 24 * 1024);
+  EXPECT_EQ(MemInfoBytes(kText, "VmRSS"), 96 * 1024);
   EXPECT_EQ(MemInfoBytes(kText, "Last"), 7 * 1024);
   for (const char* key : {"Mem", "Total", "Broken", "Minus", "Huge", "None"}) {
     EXPECT_EQ(MemInfoBytes(kText, key), std::nullopt) << key;

@@ -1,7 +1,7 @@
 // What Linux says of memory: the machine's in /proc/meminfo, and what the cgroups (v1 or v2) of
 // this process leave of it.
-#ifndef STOCHA_ENGINE_SYSTEM_MEMORY_H_
-#define STOCHA_ENGINE_SYSTEM_MEMORY_H_
+#ifndef STOCHA_BASE_SYSTEM_MEMORY_H_
+#define STOCHA_BASE_SYSTEM_MEMORY_H_
 
 #include <cstdint>
 #include <filesystem>
@@ -23,7 +23,7 @@ SystemMemory ReadSystemMemory(const std::filesystem::path& root);
 
 // Pure functions of the files' text.
 
-// Of a line "MemTotal:   1024 kB" of /proc/meminfo. Nothing: no such line.
+// Of a line "MemTotal:   1024 kB" of /proc/meminfo, or of /proc/self/status. Nothing: no such line.
 std::optional<int64_t> MemInfoBytes(std::string_view meminfo, std::string_view key);
 
 // A cgroup that limits memory, below where its hierarchy is mounted.
@@ -39,4 +39,4 @@ int64_t PageCacheBytes(std::string_view stat, bool version1);
 
 }  // namespace stocha
 
-#endif  // STOCHA_ENGINE_SYSTEM_MEMORY_H_
+#endif  // STOCHA_BASE_SYSTEM_MEMORY_H_

@@ -1,16 +1,19 @@
-#include "stocha/engine/memory.h"
+#include "stocha/base/memory.h"
 
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <limits>
 #include <new>
+#include <string_view>
 
 #include "stocha/base/error.h"
 #include "stocha/base/file.h"
-#include "stocha/engine/system_memory.h"
+#include "stocha/base/system_memory.h"
 
 namespace stocha {
 namespace {
@@ -28,11 +31,22 @@ std::string Gigabytes(int64_t bytes) {
   return fmt::format("{:.2f} GB", static_cast<double>(bytes) / 1e9);
 }
 
+// A field of /proc/self/status.
+int64_t OwnBytes(std::string_view key) {
+  std::ifstream file("/proc/self/status");
+  const std::string status(std::istreambuf_iterator<char>(file), {});
+  return MemInfoBytes(status, key).value_or(0);
+}
+
 }  // namespace
 
 int64_t AvailableMemory() { return ReadSystemMemory("/").available; }
 
 int64_t MemoryLimit() { return ReadSystemMemory("/").limit; }
+
+int64_t ResidentBytes() { return OwnBytes("VmRSS"); }
+
+int64_t PeakResidentBytes() { return OwnBytes("VmHWM"); }
 
 void RequireMemory(int64_t bytes, int64_t available, const std::string& where,
                    const std::string& what) {

@@ -1,4 +1,4 @@
-#include "stocha/engine/system_memory.h"
+#include "stocha/base/system_memory.h"
 
 #include <algorithm>
 #include <charconv>
@@ -31,9 +31,9 @@ std::string ReadText(const fs::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// The number that the text begins with, spaces aside. Nothing: "max", no number.
+// The number that the text begins with, blanks aside. Nothing: "max", no number.
 std::optional<int64_t> ParseNumber(std::string_view text) {
-  text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+  text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
   int64_t value = 0;
   const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
   if (result.ec != std::errc() || value < 0) return std::nullopt;

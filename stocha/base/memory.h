@@ -1,6 +1,7 @@
-// Memory for weights, caches and scratch: aligned, not initialised, asked for before it is used.
-#ifndef STOCHA_ENGINE_MEMORY_H_
-#define STOCHA_ENGINE_MEMORY_H_
+// Memory: how much there is, what this process has, advice on mapped files, and large arrays that
+// are aligned and not initialised.
+#ifndef STOCHA_BASE_MEMORY_H_
+#define STOCHA_BASE_MEMORY_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +20,10 @@ int64_t AvailableMemory();
 // Bytes that this process can have at most, whatever is taken: the machine's memory, and what its
 // cgroups (v1 or v2) allow, with the page cache of the files that it reads.
 int64_t MemoryLimit();
+
+// What this process has in memory now, and had at most; 0 where Linux does not say.
+int64_t ResidentBytes();
+int64_t PeakResidentBytes();
 
 // Throws Error, naming `where`, when `bytes` for `what` are more than `available`. A process that
 // asks for more gets it at first and is killed later, without a message.
@@ -57,4 +62,4 @@ class Buffer {
 
 }  // namespace stocha
 
-#endif  // STOCHA_ENGINE_MEMORY_H_
+#endif  // STOCHA_BASE_MEMORY_H_

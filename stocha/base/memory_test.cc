@@ -1,7 +1,8 @@
-#include "stocha/engine/memory.h"
+#include "stocha/base/memory.h"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -29,6 +30,19 @@ TEST(MemoryTest, SaysHowMuchIsNeededAndHowMuchThereIs) {
 TEST(MemoryTest, KnowsThatThereIsSome) {
   EXPECT_GT(AvailableMemory(), 1 << 20);
   EXPECT_GE(MemoryLimit(), AvailableMemory());
+}
+
+TEST(MemoryTest, CountsWhatTheProcessTouches) {
+  constexpr int64_t kSize = 32 << 20;
+  const int64_t before = ResidentBytes();
+  {
+    const Buffer<char> buffer(kSize);
+    EXPECT_LT(ResidentBytes(), before + kSize / 2);  // nothing was written to it
+    std::fill(buffer.data(), buffer.data() + kSize, 'x');
+    EXPECT_GE(ResidentBytes(), before + kSize * 3 / 4);
+  }
+  EXPECT_LT(ResidentBytes(), before + kSize / 2);
+  EXPECT_GE(PeakResidentBytes(), before + kSize * 3 / 4);
 }
 
 TEST(MemoryTest, BuffersAreAligned) {
