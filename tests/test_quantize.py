@@ -22,6 +22,7 @@ TYPES = ["f32", "bf16", "q8_0", "q4_0", "q4_k", "mixed"]
 DOWN = "model.layers.1.mlp.down_proj.weight"
 UP = "model.layers.1.mlp.up_proj.weight"
 GATE = "model.layers.1.mlp.gate_proj.weight"
+EMBEDDING = "model.embed_tokens.weight"
 QUERY = "model.layers.1.self_attn.q_proj.weight"
 
 
@@ -96,6 +97,11 @@ def test_rows_are_ggmls_values(packed, unpacked, kind):
     cases = {QUERY: stored[QUERY], UP: up, DOWN: down}
     if kind != "q8_0":
         cases[GATE] = stored[GATE]
+        vocabulary = ggml_rows(stored[EMBEDDING], 768, "q6_k", False)
+        np.testing.assert_array_equal(
+            rows_of(unpacked(kind), EMBEDDING),
+            gguf.quants.dequantize(vocabulary, GgmlType.Q6_K),
+        )
     for name, rows in cases.items():
         expected = gguf.quants.dequantize(ggml_rows(rows, 768, kind, name == DOWN), ggml)
         np.testing.assert_array_equal(rows_of(unpacked(kind), name), expected)

@@ -38,8 +38,10 @@ double Median(std::vector<double> values) {
   return values[kRounds / 2];
 }
 
-void Measure(const char* name, PackedFormat format, const PackedKernels& kernels, int64_t n,
-             ThreadPool& pool, BandwidthProbe& probe) {
+// ffn: null for a format that has none.
+void Measure(const char* name, PackedFormat format, PackedDot dot_kernel,
+             decltype(PackedKernels::ffn) ffn_kernel, int64_t n, ThreadPool& pool,
+             BandwidthProbe& probe) {
   const int64_t row_bytes = RowBytes(format, n);
   const int64_t neurons = kBytes / (2 * row_bytes);
   Buffer<uint8_t> weights(neurons * 2 * row_bytes);  // [neurons, up and down, row_bytes]
@@ -73,12 +75,13 @@ void Measure(const char* name, PackedFormat format, const PackedKernels& kernels
     dot.push_back(Rate(tasks * kTaskRows * 2 * row_bytes, [&] {
       pool.ParallelFor(tasks * 2, [&](int task, int) {
         std::array<float, kTaskRows> out;
-        kernels.dot({.data = weights.data() + task * kTaskRows * row_bytes,
-                     .stride = row_bytes,
-                     .count = kTaskRows},
-                    x, out.data(), kTaskRows);
+        dot_kernel({.data = weights.data() + task * kTaskRows * row_bytes,
+                    .stride = row_bytes,
+                    .count = kTaskRows},
+                   x, out.data(), kTaskRows);
       });
     }));
+    if (ffn_kernel == nullptr) continue;
     ffn.push_back(Rate(fired * 2 * row_bytes, [&] {
       pool.ParallelFor(tasks, [&](int task, int thread) {
         Rows<const uint8_t> up = {.data = weights.data(),
@@ -87,13 +90,15 @@ void Measure(const char* name, PackedFormat format, const PackedKernels& kernels
                                   .count = static_cast<int64_t>(firing[task].size())};
         Rows<const uint8_t> down = up;
         down.data += row_bytes;
-        kernels.ffn(up, down, act.data(), x, sums[static_cast<size_t>(thread)].data());
+        ffn_kernel(up, down, act.data(), x, sums[static_cast<size_t>(thread)].data());
       });
     }));
   }
   const double roof = Median(plain);
-  fmt::print("{}: plain read {:.1f}, dot {:.1f} ({:.2f}), sparse ffn {:.1f} ({:.2f})\n", name, roof,
-             Median(dot), Median(dot) / roof, Median(ffn), Median(ffn) / roof);
+  fmt::print("{}: plain read {:.1f}, dot {:.1f} ({:.2f})", name, roof, Median(dot),
+             Median(dot) / roof);
+  if (!ffn.empty()) fmt::print(", sparse ffn {:.1f} ({:.2f})", Median(ffn), Median(ffn) / roof);
+  fmt::print("\n");
 }
 
 int Main(int argc, char** argv) {
@@ -108,9 +113,13 @@ int Main(int argc, char** argv) {
   const KernelTable& kernels = Kernels(SelectedIsa());
   fmt::print("{} threads, rows of {}, {}, GB/s (share of a plain read)\n", threads, n,
              IsaName(SelectedIsa()));
-  Measure("q8_0", PackedFormat::kQ8_0, kernels.q8_0, n, pool, probe);
-  Measure("q4_0", PackedFormat::kQ4_0, kernels.q4_0, n, pool, probe);
-  Measure("q4_k", PackedFormat::kQ4_K, kernels.q4_k, n, pool, probe);
+  const auto measure = [&](const char* name, PackedFormat format, const PackedKernels& packed) {
+    Measure(name, format, packed.dot, packed.ffn, n, pool, probe);
+  };
+  measure("q8_0", PackedFormat::kQ8_0, kernels.q8_0);
+  measure("q4_0", PackedFormat::kQ4_0, kernels.q4_0);
+  measure("q4_k", PackedFormat::kQ4_K, kernels.q4_k);
+  Measure("q6_k", PackedFormat::kQ6_K, kernels.q6_k, nullptr, n, pool, probe);
   return 0;
 }
 

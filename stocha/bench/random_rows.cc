@@ -12,6 +12,8 @@ namespace {
 // The standard deviation of the sum of two uniform integers, 0 .. 127 or 0 .. 7.
 constexpr float kByteDeviation = 52.25F;
 constexpr float kNibbleDeviation = 3.24F;
+// Of 16 times 2 uniform bits and such a nibble.
+constexpr float kSixBitDeviation = 18.18F;
 // Of a high half of such a byte and any low half.
 constexpr float kPlanesDeviation = 52.66F;
 
@@ -64,6 +66,16 @@ void FillQ4KScales(uint8_t* out, int64_t blocks, float deviation, RandomBits& bi
   }
 }
 
+void FillQ6KScales(uint8_t* out, int64_t blocks, float deviation, RandomBits& bits) {
+  constexpr float kMeanScale = 64;  // of the 127 that 8 bits hold
+  for (int64_t h = 0; h < 2 * blocks; ++h) {
+    out[h] = static_cast<uint8_t>(std::lround(Vary(kMeanScale, bits)));
+  }
+  for (int64_t s = 0; s < SuperBlocks(blocks * kBlock); ++s) {
+    StoreF16(out + 2 * blocks + 2 * s, deviation / (kSixBitDeviation * kMeanScale));
+  }
+}
+
 // Calls fill(values, scales, blocks) for the steps of a row.
 template <typename Fill>
 void ForEachStep(PackedFormat format, int64_t n, uint8_t* row, const Fill& fill) {
@@ -107,6 +119,10 @@ void FillPackedRow(PackedFormat format, RowUse use, int64_t n, float deviation, 
       case PackedFormat::kQ4_K:
         FillWords(values, bytes, [&] { return TriangleNibbles(bits); });
         return FillQ4KScales(scales, blocks, deviation, bits);
+      case PackedFormat::kQ6_K:
+        FillWords(values, NibbleBytes(blocks), [&] { return TriangleNibbles(bits); });
+        FillWords(values + NibbleBytes(blocks), PairBytes(blocks), [&] { return bits.Next(); });
+        return FillQ6KScales(scales, blocks, deviation, bits);
     }
   });
 }

@@ -29,7 +29,7 @@ void ExpectRandom(const std::vector<float>& values) {
 
 TEST(RandomRowsTest, PackedRowsUnpackToRandomWeights) {
   for (const PackedFormat format :
-       {PackedFormat::kQ8_0, PackedFormat::kQ4_0, PackedFormat::kQ4_K}) {
+       {PackedFormat::kQ8_0, PackedFormat::kQ4_0, PackedFormat::kQ4_K, PackedFormat::kQ6_K}) {
     for (const RowUse use : {RowUse::kDot, RowUse::kAxpy}) {
       RandomBits bits(1);
       std::vector<uint8_t> row(static_cast<size_t>(RowBytes(format, kValues)));

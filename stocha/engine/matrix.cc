@@ -28,8 +28,16 @@ const PackedKernels& PackedOf(const KernelTable& kernels, WeightType type) {
 }  // namespace
 
 PackedFormat FormatOf(WeightType type) {
-  if (type == WeightType::kQ8_0) return PackedFormat::kQ8_0;
-  return type == WeightType::kQ4_0 ? PackedFormat::kQ4_0 : PackedFormat::kQ4_K;
+  switch (type) {
+    case WeightType::kQ4_0:
+      return PackedFormat::kQ4_0;
+    case WeightType::kQ4_K:
+      return PackedFormat::kQ4_K;
+    case WeightType::kQ6_K:
+      return PackedFormat::kQ6_K;
+    default:
+      return PackedFormat::kQ8_0;
+  }
 }
 
 std::string_view WeightTypeName(WeightType type) {
@@ -44,6 +52,8 @@ std::string_view WeightTypeName(WeightType type) {
       return "q4_0";
     case WeightType::kQ4_K:
       return "q4_k";
+    case WeightType::kQ6_K:
+      return "q6_k";
     case WeightType::kPlanes:
       return "q8_0 planes";
   }
@@ -78,20 +88,26 @@ QuantizedBuffer::QuantizedBuffer(int64_t vectors, int64_t n) : n_(n) {
   values_ = Buffer<int8_t>(vectors * QuantizedRows::Stride(n));
   scale_ = Buffer<float>(blocks);
   sum_ = Buffer<int32_t>(blocks);
+  first_sum_ = Buffer<int32_t>(blocks);
   energy_ = Buffer<float>(blocks);
 }
 
 void QuantizedBuffer::Set(const KernelTable& kernels, int64_t t, const float* x) {
   if (values_.size() == 0) return;  // no matrix of n columns is packed
   const int64_t block = t * QuantizedRows::BlockStride(n_);
-  kernels.quantize(x, n_, values_.data() + t * QuantizedRows::Stride(n_), scale_.data() + block,
-                   sum_.data() + block, energy_.data() + block);
+  kernels.quantize(x, n_,
+                   {.values = values_.data() + t * QuantizedRows::Stride(n_),
+                    .scale = scale_.data() + block,
+                    .sum = sum_.data() + block,
+                    .first_sum = first_sum_.data() + block,
+                    .energy = energy_.data() + block});
 }
 
 QuantizedRows QuantizedBuffer::Vectors(int64_t count) const {
   return {.values = values_.data(),
           .scale = scale_.data(),
           .sum = sum_.data(),
+          .first_sum = first_sum_.data(),
           .energy = energy_.data(),
           .n = n_,
           .count = count};
@@ -110,6 +126,8 @@ void Dot(const KernelTable& kernels, const Matrix& matrix, const RowSet& rows, c
       return kernels.planes.dot(PackedRows(matrix, rows),
                                 SelectRows<uint8_t>(matrix.low, matrix.low_stride, rows),
                                 input.quantized, out, out_stride);
+    case WeightType::kQ6_K:
+      return kernels.q6_k(PackedRows(matrix, rows), input.quantized, out, out_stride);
     default:
       return PackedOf(kernels, matrix.type)
           .dot(PackedRows(matrix, rows), input.quantized, out, out_stride);

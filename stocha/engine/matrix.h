@@ -12,9 +12,13 @@
 namespace stocha {
 
 // Of the rows of a matrix. The packed ones, from kQ8_0 on, are those of kernels/packed.h.
-enum class WeightType : uint8_t { kF32, kBF16, kQ8_0, kQ4_0, kQ4_K, kPlanes };
+enum class WeightType : uint8_t { kF32, kBF16, kQ8_0, kQ4_0, kQ4_K, kQ6_K, kPlanes };
 
 constexpr bool IsPacked(WeightType type) { return type >= WeightType::kQ8_0; }
+// Rows of this type can be added up, as a layout by neurons needs of its down matrix.
+constexpr bool HasAxpy(WeightType type) {
+  return type != WeightType::kQ6_K && type != WeightType::kPlanes;
+}
 // Of a packed type that is not in planes.
 PackedFormat FormatOf(WeightType type);
 std::string_view WeightTypeName(WeightType type);  // "f32", "q8_0" ...; "q8_0 planes"
@@ -64,6 +68,7 @@ class QuantizedBuffer {
   Buffer<int8_t> values_;
   Buffer<float> scale_;
   Buffer<int32_t> sum_;
+  Buffer<int32_t> first_sum_;
   Buffer<float> energy_;
 };
 
@@ -71,11 +76,11 @@ class QuantizedBuffer {
 void Dot(const KernelTable& kernels, const Matrix& matrix, const RowSet& rows, const Input& input,
          float* out, int64_t out_stride);
 
-// y[t] += sum over r of scale[t * scale_stride + r] times row r; not for kPlanes.
+// y[t] += sum over r of scale[t * scale_stride + r] times row r; HasAxpy types only.
 void Axpy(const KernelTable& kernels, const Matrix& matrix, const RowSet& rows, const float* scale,
           int64_t scale_stride, const Rows<float>& y);
 
-// The feed-forward kernel of one token, of packed up and down of one type (not kPlanes):
+// The feed-forward kernel of one token, of packed up and down of one type (HasAxpy):
 // y += sum over r of act[r] (up_r . x) down_r.
 void RunNeurons(const KernelTable& kernels, const Matrix& up, const Matrix& down,
                 const RowSet& rows, const float* act, const QuantizedRows& x, float* y);

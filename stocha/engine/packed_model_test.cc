@@ -272,7 +272,8 @@ TEST(BadPackedModelTest, NeuronOrder) {
 }
 
 TEST(BadPackedModelTest, LyingFormats) {
-  for (const char* format : {"neurons:q4_0", "neurons:f32", "q8_0", "neurons:q9", "neurons:q4_k"}) {
+  for (const char* format :
+       {"neurons:q4_0", "neurons:f32", "q8_0", "neurons:q9", "neurons:q4_k", "neurons:q6_k"}) {
     const std::string error = ErrorOf(
         [format](GgufContent& content) { Formats(content)[IndexOf(content, kNeurons)] = format; });
     EXPECT_NE(error.find(kNeurons), std::string::npos) << error;

@@ -90,10 +90,11 @@ std::string NeuronsName(int layer) {
 }
 
 std::optional<WeightType> ParseFormat(std::string_view format) {
-  if (format.starts_with(kNeuronsPrefix)) format.remove_prefix(kNeuronsPrefix.size());
+  const bool neurons = format.starts_with(kNeuronsPrefix);
+  if (neurons) format.remove_prefix(kNeuronsPrefix.size());
   for (const WeightType type : {WeightType::kF32, WeightType::kBF16, WeightType::kQ8_0,
-                                WeightType::kQ4_0, WeightType::kQ4_K}) {
-    if (format == WeightTypeName(type)) return type;
+                                WeightType::kQ4_0, WeightType::kQ4_K, WeightType::kQ6_K}) {
+    if (format == WeightTypeName(type) && (!neurons || HasAxpy(type))) return type;
   }
   return std::nullopt;
 }

@@ -47,16 +47,17 @@ TEST(QuantizeTest, SaysTypesBytesAndErrors) {
   const RandomModel random(BlockConfig(256, Architecture::kLlama));
   auto parts = Parts(SourceOf(random), QuantizeType::kQ4_K);
   EXPECT_EQ(parts.size(), 7U);
-  EXPECT_EQ(parts["embedding"].type, WeightType::kQ8_0);
+  EXPECT_EQ(parts["embedding"].type, WeightType::kQ6_K);
   EXPECT_EQ(parts["down"].type, WeightType::kQ4_K);
   EXPECT_EQ(parts["norms"].type, WeightType::kF32);
-  EXPECT_EQ(parts["embedding"].bytes, 61 * (256 + 256 / 32 * 2));
+  // 6 bits a value, a byte a half block, a half float a row.
+  EXPECT_EQ(parts["embedding"].bytes, 61 * (192 + 16 + 2));
   // 2 layers of 277 rows: 4 bits a value, two bytes a block, two half floats a row.
   EXPECT_EQ(parts["up"].bytes, 2 * 277 * (128 + 16 + 4));
   EXPECT_EQ(parts["up"].bytes, parts["down"].bytes);
   EXPECT_EQ(parts["norms"].RelativeError(), 0);
-  EXPECT_LT(parts["embedding"].RelativeError(), 0.01);
-  EXPECT_GT(parts["embedding"].RelativeError(), 0.001);
+  EXPECT_LT(parts["embedding"].RelativeError(), 0.02);
+  EXPECT_GT(parts["embedding"].RelativeError(), 0.005);
   EXPECT_LT(parts["down"].RelativeError(), 0.1);
   EXPECT_GT(parts["down"].RelativeError(), 0.01);
 }

@@ -43,9 +43,9 @@ WeightType WantedType(QuantizeType type, TensorRole role, FfnLayout layout) {
     case QuantizeType::kQ8_0:
       return gate && layout == FfnLayout::kNeurons ? WeightType::kPlanes : WeightType::kQ8_0;
     case QuantizeType::kQ4_0:
-      return IsVocabulary(role) ? WeightType::kQ8_0 : WeightType::kQ4_0;
+      return IsVocabulary(role) ? WeightType::kQ6_K : WeightType::kQ4_0;
     case QuantizeType::kQ4_K:
-      return IsVocabulary(role) ? WeightType::kQ8_0 : WeightType::kQ4_K;
+      return IsVocabulary(role) ? WeightType::kQ6_K : WeightType::kQ4_K;
     case QuantizeType::kMixed:
       return gate ? WeightType::kQ4_K : WeightType::kQ8_0;
   }

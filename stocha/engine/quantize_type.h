@@ -4,8 +4,8 @@
 //   f32     f32               f32         f32                f32
 //   bf16    bf16              bf16        bf16               bf16
 //   q8_0    q8_0              q8_0        q8_0 in planes     q8_0
-//   q4_0    q8_0              q4_0        q4_0               q4_0
-//   q4_k    q8_0              q4_k        q4_k               q4_k
+//   q4_0    q6_k              q4_0        q4_0               q4_0
+//   q4_k    q6_k              q4_k        q4_k               q4_k
 //   mixed   q8_0              q8_0        q4_k               q8_0
 //
 // mixed: every token reads the gate whole, of up and down only the neurons that fire; so the gate

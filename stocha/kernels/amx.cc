@@ -15,9 +15,11 @@ namespace {
 #include "stocha/kernels/avx512.inc"
 
 constexpr int64_t kLeastPanelVectors = 8;  // from which on tiles pay: half of one
+constexpr bool kHasTiles = true;
 
 #include "stocha/kernels/packed.inc"
 #include "stocha/kernels/packed_amx.inc"
+#include "stocha/kernels/packed_panel.inc"
 #include "stocha/kernels/vector_table.inc"
 
 }  // namespace

@@ -14,6 +14,7 @@ namespace {
 #include "stocha/kernels/avx512.inc"
 
 constexpr int64_t kLeastPanelVectors = 13;  // from which on transposing rows pays
+constexpr bool kHasTiles = false;
 
 #include "stocha/kernels/packed.inc"
 #include "stocha/kernels/packed_panel.inc"

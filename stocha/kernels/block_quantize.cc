@@ -73,11 +73,12 @@ struct ScaleFit {
   float gain = 0;
 };
 
+template <int kCount = kValues>
 ScaleFit FitScale(const float* values, float inverse, float low, float high) {
   constexpr int kLanes = 8;  // sums side by side, which compilers turn into vectors
   float sum_qq[kLanes] = {};
   float sum_qw[kLanes] = {};
-  for (int first = 0; first < kValues; first += kLanes) {
+  for (int first = 0; first < kCount; first += kLanes) {
     for (int lane = 0; lane < kLanes; ++lane) {
       const float q = RoundWithin(values[first + lane] * inverse, low, high);
       sum_qq[lane] += q * q;
@@ -184,6 +185,39 @@ void QuantizeSuperBlockQ4K(const float* values, SuperBlockQ4K* block) {
     for (size_t i = 0; i < kValues; ++i) {
       const float q = scale == 0 ? 0 : std::nearbyint((values[b * kValues + i] + min) / scale);
       block->q[b * kValues + i] = static_cast<uint8_t>(std::clamp(q, 0.0F, 15.0F));
+    }
+  }
+}
+
+void QuantizeSuperBlockQ6K(const float* values, SuperBlockQ6K* block) {
+  constexpr size_t kHalves = 16;
+  constexpr size_t kHalfValues = 16;
+  float fits[kHalves] = {};
+  float extreme_fit = 0;
+  for (size_t h = 0; h < kHalves; ++h) {
+    const float* half = values + h * kHalfValues;
+    const float* extreme = std::max_element(
+        half, half + kHalfValues, [](float a, float b) { return std::abs(a) < std::abs(b); });
+    ScaleFit best;
+    // The extreme becomes a value near either end of the range.
+    for (int trial = 0; trial < 32; ++trial) {
+      const float end = trial < 24 ? -33.5F + 0.15F * static_cast<float>(trial)
+                                   : 30.1F + 0.2F * static_cast<float>(trial - 24);
+      const ScaleFit fit = FitScale<kHalfValues>(half, end / *extreme, -32, 31);
+      if (fit.gain > best.gain) best = fit;
+    }
+    fits[h] = best.scale;
+    if (std::abs(best.scale) > std::abs(extreme_fit)) extreme_fit = best.scale;
+  }
+  block->d = F32ToF16(extreme_fit / -128);
+  const float d = F16ToF32(block->d);
+  for (size_t h = 0; h < kHalves; ++h) {
+    const float wanted = d == 0 ? 0 : RoundWithin(fits[h] / d, -128, 127);
+    block->scale[h] = static_cast<int8_t>(wanted);
+    const float scale = d * wanted;
+    for (size_t i = h * kHalfValues; i < (h + 1) * kHalfValues; ++i) {
+      const float q = scale == 0 ? 0 : RoundWithin(values[i] / scale, -32, 31);
+      block->q[i] = static_cast<uint8_t>(q + 32);
     }
   }
 }

@@ -23,6 +23,14 @@ struct SuperBlockQ4K {
 };
 void QuantizeSuperBlockQ4K(const float* values, SuperBlockQ4K* block);
 
+// q6_k: 16 half blocks; w = d scale (q - 32).
+struct SuperBlockQ6K {
+  uint8_t q[256];  // below 64
+  int8_t scale[16];
+  uint16_t d;  // f16 bits
+};
+void QuantizeSuperBlockQ6K(const float* values, SuperBlockQ6K* block);
+
 }  // namespace stocha
 
 #endif  // STOCHA_KERNELS_BLOCK_QUANTIZE_H_

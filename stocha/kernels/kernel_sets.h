@@ -11,9 +11,9 @@ extern const KernelTable kScalarKernels;
 extern const PackedKernels kScalarQ8_0;
 extern const PackedKernels kScalarQ4_0;
 extern const PackedKernels kScalarQ4_K;
+extern const PackedDot kScalarQ6_K;
 extern const PlaneKernels kScalarPlanes;
-void ScalarQuantize(const float* x, int64_t n, int8_t* values, float* scale, int32_t* sum,
-                    float* energy);
+void ScalarQuantize(const float* x, int64_t n, const QuantizedVector& out);
 
 #if defined(__x86_64__)
 extern const KernelTable kAvx2Kernels;

@@ -57,10 +57,11 @@ struct WeightKernels {
 // 127. A vector of n values takes Stride values and BlockStride blocks, zeros behind the last ones.
 // Values stand chunk by chunk (packed.h): 64 bytes of first halves of 4 blocks, 64 of second ones.
 struct QuantizedRows {
-  const int8_t* values = nullptr;  // [vectors, Stride(n)]
-  const float* scale = nullptr;    // [vectors, BlockStride(n)]
-  const int32_t* sum = nullptr;    // likewise: the sum of q over the block
-  const float* energy = nullptr;   // likewise: the sum of q^2
+  const int8_t* values = nullptr;      // [vectors, Stride(n)]
+  const float* scale = nullptr;        // [vectors, BlockStride(n)]
+  const int32_t* sum = nullptr;        // likewise: the sum of q over the block
+  const int32_t* first_sum = nullptr;  // likewise: over its first half
+  const float* energy = nullptr;       // likewise: the sum of q^2
   int64_t n = 0;
   const int32_t* index = nullptr;  // [count]; null: first, first + 1 ...
   int64_t count = 0;
@@ -69,11 +70,22 @@ struct QuantizedRows {
   static constexpr int64_t BlockStride(int64_t n) { return Stride(n) / 32; }
 };
 
-// Of one packed format; rows are in bytes.
+// Room for one of them.
+struct QuantizedVector {
+  int8_t* values;  // [Stride(n)]
+  float* scale;    // [BlockStride(n)], as the following
+  int32_t* sum;
+  int32_t* first_sum;
+  float* energy;
+};
+
+// out[t * out_stride + r] = sum over i < x.n of weights[r][i] * x[t][i]; rows are in bytes.
+using PackedDot = void (*)(const Rows<const uint8_t>& weights, const QuantizedRows& x, float* out,
+                           int64_t out_stride);
+
+// Of one packed format.
 struct PackedKernels {
-  // out[t * out_stride + r] = sum over i < x.n of weights[r][i] * x[t][i].
-  void (*dot)(const Rows<const uint8_t>& weights, const QuantizedRows& x, float* out,
-              int64_t out_stride);
+  PackedDot dot;
 
   // y[t][i] += sum over r, in order, of scale[t * scale_stride + r] * weights[r][i], i < n: scale
   // times the row's d is rounded, then multiplied with q and added, fused. (q4_k: d s q - e m is
@@ -105,13 +117,13 @@ struct KernelTable {
   const PackedKernels& q8_0;
   const PackedKernels& q4_0;
   const PackedKernels& q4_k;
+  PackedDot q6_k;
   const PlaneKernels& planes;
 
   // One vector of QuantizedRows out of x [n], n a multiple of 32: scale = max |x| / 127 over the
   // block, q = x / scale rounded to the nearest, ties to even (127 / max |x| is multiplied with).
   // Every pad is written. A block with NaN or infinity gives finite nonsense with a scale of NaN.
-  void (*quantize)(const float* x, int64_t n, int8_t* values, float* scale, int32_t* sum,
-                   float* energy);
+  void (*quantize)(const float* x, int64_t n, const QuantizedVector& out);
 
   // y[i] = x[i] / sqrt(mean of x^2 + epsilon) * weight[i]; y may be x. Vector against scalar:
   // within (n / 16 + 10) 2^-24 |y[i]|.

@@ -117,6 +117,7 @@ constexpr int kTileVectors = 2;  // sums kept in registers, of vectors that shar
 constexpr int kTilePanels = 1;   // of 16 rows, which share those vectors
 constexpr int kAxpyVectors = 2;
 constexpr int64_t kLeastPanelVectors = 13;  // from which on transposing rows pays
+constexpr bool kHasTiles = false;
 
 struct B {
   uint8x16_t q[4];
@@ -139,6 +140,9 @@ inline void StoreBytes(uint8_t* p, B x) {
 inline B AsBytes(V x) {
   return Each<B>([](float32x4_t lanes) { return vreinterpretq_u8_f32(lanes); }, x);
 }
+inline B AsBytes(I x) {
+  return Each<B>([](int32x4_t lanes) { return vreinterpretq_u8_s32(lanes); }, x);
+}
 inline B BroadcastDword(const uint8_t* p) {
   uint32_t value;
   __builtin_memcpy(&value, p, sizeof(value));
@@ -158,6 +162,14 @@ inline B JoinLowNibbles(B high, B low) {
 }
 inline B JoinHighNibbles(B high, B low) {
   return Each<B>([](uint8x16_t h, uint8x16_t l) { return vsriq_n_u8(h, l, 4); }, high, low);
+}
+
+// Of each byte the bits 0, 1, 4 and 5; or 2, 3, 6 and 7 in their place.
+inline B LowPairs(B x) {
+  return Each<B>([](uint8x16_t bytes) { return vandq_u8(bytes, vdupq_n_u8(0x33)); }, x);
+}
+inline B HighPairs(B x) {
+  return LowPairs(Each<B>([](uint8x16_t bytes) { return vshrq_n_u8(bytes, 2); }, x));
 }
 
 inline I BroadcastInt(int32_t x) { return Repeat<I>(vdupq_n_s32(x)); }
@@ -211,6 +223,18 @@ inline V Spread8(const uint8_t* p, int64_t count) {
   const float32x4_t first = vdupq_laneq_f32(both, 0);
   const float32x4_t second = vdupq_laneq_f32(both, 1);
   return {{first, first, second, second}};
+}
+inline I SignedInts(const uint8_t* p) {
+  const int8x16_t bytes = vreinterpretq_s8_u8(vld1q_u8(p));
+  const int16x8_t low = vmovl_s8(vget_low_s8(bytes));
+  const int16x8_t high = vmovl_high_s8(bytes);
+  return {{vmovl_s16(vget_low_s16(low)), vmovl_high_s16(low), vmovl_s16(vget_low_s16(high)),
+           vmovl_high_s16(high)}};
+}
+inline I SignedIntsFirst(const uint8_t* p, int64_t count) {
+  uint8_t padded[16] = {};
+  __builtin_memcpy(padded, p, static_cast<uint64_t>(count));
+  return SignedInts(padded);
 }
 inline V SignedFloats(int8x16_t bytes) {
   const int16x8_t low = vmovl_s8(vget_low_s8(bytes));

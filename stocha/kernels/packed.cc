@@ -68,6 +68,33 @@ void QuantizeQ4K(const float* values, int64_t blocks, uint8_t* step) {
   }
 }
 
+void QuantizeQ6K(const float* values, int64_t blocks, uint8_t* step) {
+  const int64_t supers = SuperBlocks(blocks * kBlock);
+  uint8_t* pairs = step + NibbleBytes(blocks);
+  uint8_t* scales = step + ValueBytes(PackedFormat::kQ6_K, blocks);
+  std::fill(pairs, scales, uint8_t{0});
+  for (int64_t s = 0; s < supers; ++s) {
+    float whole[kSuperBlock] = {};  // as in q4_k
+    const int64_t count = std::min(kSuperBlock, blocks * kBlock - s * kSuperBlock);
+    std::copy_n(values + s * kSuperBlock, count, whole);
+    SuperBlockQ6K block;
+    QuantizeSuperBlockQ6K(whole, &block);
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t at = s * 4 * 16 + i % (4 * kBlock) / kBlock * 16 + i % 16;
+      const int64_t shift = 2 * (i / (4 * kBlock)) + 4 * (i % kBlock / 16);
+      pairs[at] |= static_cast<uint8_t>(block.q[i] >> 4 << shift);
+      block.q[i] &= 0xF;
+    }
+    for (int64_t b = 0; b < count / kBlock; ++b) {
+      PackNibbles(block.q + b * kBlock, step + (s * 8 + b) * 16);
+      for (int64_t half = 0; half < 2; ++half) {
+        scales[half * blocks + s * 8 + b] = static_cast<uint8_t>(block.scale[2 * b + half]);
+      }
+    }
+    StoreF16(scales + 2 * blocks + 2 * s, block.d);
+  }
+}
+
 void UnpackQ8(RowUse use, const uint8_t* step, int64_t blocks, float* values) {
   const uint8_t* scales = step + ValueBytes(PackedFormat::kQ8_0, blocks);
   for (int64_t i = 0; i < blocks * kBlock; ++i) {
@@ -93,6 +120,14 @@ void UnpackQ4K(const uint8_t* step, int64_t blocks, float* values) {
   }
 }
 
+void UnpackQ6K(const uint8_t* step, int64_t blocks, float* values) {
+  for (int64_t i = 0; i < blocks * kBlock; ++i) {
+    const BlockQ6K block(step, blocks, i / kBlock);
+    const auto scale = static_cast<float>(block.scale[i % kBlock / 16]);
+    values[i] = block.d * scale * static_cast<float>(SixBits(step, blocks, i) - 32);
+  }
+}
+
 }  // namespace
 
 void QuantizeRow(PackedFormat format, RowUse use, const float* values, int64_t n, uint8_t* row) {
@@ -108,6 +143,9 @@ void QuantizeRow(PackedFormat format, RowUse use, const float* values, int64_t n
         break;
       case PackedFormat::kQ4_K:
         QuantizeQ4K(values + first, blocks, step);
+        break;
+      case PackedFormat::kQ6_K:
+        QuantizeQ6K(values + first, blocks, step);
         break;
     }
   }
@@ -126,6 +164,9 @@ void UnpackRow(PackedFormat format, RowUse use, const uint8_t* row, int64_t n, f
         break;
       case PackedFormat::kQ4_K:
         UnpackQ4K(step, blocks, values + first);
+        break;
+      case PackedFormat::kQ6_K:
+        UnpackQ6K(step, blocks, values + first);
         break;
     }
   }

@@ -13,13 +13,18 @@
 //                               and value j + 16 in its high half. Then d, f16 [nb].
 //   q4_k     w = d s q - e m    q as in q4_0; then s, uint8 [nb], m, uint8 [nb]; then d, e of every
 //                               8 blocks, f16 [nb / 8, rounded up] each.
+//   q6_k     w = d s (q - 32)   the low 4 bits of q as in q4_0, then the high 2: a byte has them of
+//                               4 values, which stand at its place in the first half of a chunk,
+//                               in the first half of the next one, in the second half of each.
+//                               Then s, int8 [nb] of the blocks' first halves, [nb] of their
+//                               second ones; then d of every 8 blocks, f16.
 //
 //   q8_0 in planes: a high row has (q + 128) / 16 as the q of q4_0, with d; a low row has
 //   (q + 128) mod 16, likewise, without d. Same w as q8_0. The high row alone tells w to 1/16 of
 //   the range, enough to screen the gate.
 //
 // Those rows are for `dot`. Rows for `axpy` (the down matrix, transposed) are the same but for
-// q8_0, whose values are then q itself in their natural order.
+// q8_0, whose values are then q itself in their natural order; q6_k has none.
 #ifndef STOCHA_KERNELS_PACKED_H_
 #define STOCHA_KERNELS_PACKED_H_
 
@@ -27,27 +32,37 @@
 
 namespace stocha {
 
-enum class PackedFormat : uint8_t { kQ8_0, kQ4_0, kQ4_K };
+enum class PackedFormat : uint8_t { kQ8_0, kQ4_0, kQ4_K, kQ6_K };
 enum class RowUse : uint8_t { kDot, kAxpy };
 
 inline constexpr int64_t kBlock = 32;        // values a scale
-inline constexpr int64_t kSuperBlock = 256;  // values a pair d, e of q4_k
+inline constexpr int64_t kSuperBlock = 256;  // values a pair d, e of q4_k, and a d of q6_k
 inline constexpr int64_t kStepBlocks = 16;
 inline constexpr int64_t kStepValues = kStepBlocks * kBlock;
 
 // The variance of a uniform low half, 0 .. 15, which a screen by the high plane leaves open.
 inline constexpr float kScreenVariance = 21.25F;
 
-// Pairs d, e of n values of q4_k; the last one may have fewer than 8 blocks.
+// Of n values; the last one may have fewer than 8 blocks.
 constexpr int64_t SuperBlocks(int64_t n) { return (n + kSuperBlock - 1) / kSuperBlock; }
 
 // Of a step of `blocks` blocks.
+constexpr int64_t NibbleBytes(int64_t blocks) { return blocks * kBlock / 2; }
+// The high bits of q6_k; two chunks share them, of which the second may have fewer blocks or none.
+constexpr int64_t PairBytes(int64_t blocks) {
+  const int64_t last = blocks % 8;
+  return (blocks / 8 * 4 + (last < 4 ? last : 4)) * 16;
+}
 constexpr int64_t ValueBytes(PackedFormat format, int64_t blocks) {
-  return blocks * (format == PackedFormat::kQ8_0 ? kBlock : kBlock / 2);
+  if (format == PackedFormat::kQ8_0) return blocks * kBlock;
+  return NibbleBytes(blocks) + (format == PackedFormat::kQ6_K ? PairBytes(blocks) : 0);
 }
 constexpr int64_t StepBytes(PackedFormat format, int64_t blocks) {
-  const int64_t pairs = format == PackedFormat::kQ4_K ? SuperBlocks(blocks * kBlock) : 0;
-  return ValueBytes(format, blocks) + blocks * 2 + pairs * 4;
+  const int64_t supers = SuperBlocks(blocks * kBlock);
+  int64_t outer = 0;
+  if (format == PackedFormat::kQ4_K) outer = supers * 4;
+  if (format == PackedFormat::kQ6_K) outer = supers * 2;
+  return ValueBytes(format, blocks) + blocks * 2 + outer;
 }
 
 // Of a row of n values.
@@ -71,7 +86,7 @@ constexpr int64_t Q8DotOffset(int64_t i, int64_t blocks) {
          i % 16;
 }
 
-// Rounds `values` ([n], finite) to the format. Throws nothing; n a multiple of 32.
+// Rounds `values` ([n], finite) to the format. Throws nothing; n a multiple of 32; q6_k for dot.
 void QuantizeRow(PackedFormat format, RowUse use, const float* values, int64_t n, uint8_t* row);
 
 // The n values of a row, as ggml computes them.

@@ -17,6 +17,8 @@ namespace {
 
 constexpr int64_t kSizes[] = {32, 64, 96, 160, 256, 512, 544, 576, 768, 1280, 1536, 2080};
 constexpr PackedFormat kFormats[] = {PackedFormat::kQ8_0, PackedFormat::kQ4_0, PackedFormat::kQ4_K};
+constexpr PackedFormat kDotFormats[] = {PackedFormat::kQ8_0, PackedFormat::kQ4_0,
+                                        PackedFormat::kQ4_K, PackedFormat::kQ6_K};
 
 const PackedKernels& Select(const KernelTable& table, PackedFormat format) {
   switch (format) {
@@ -24,10 +26,13 @@ const PackedKernels& Select(const KernelTable& table, PackedFormat format) {
       return table.q8_0;
     case PackedFormat::kQ4_0:
       return table.q4_0;
-    case PackedFormat::kQ4_K:
+    default:
       return table.q4_k;
   }
-  return table.q8_0;
+}
+
+PackedDot SelectDot(const KernelTable& table, PackedFormat format) {
+  return format == PackedFormat::kQ6_K ? table.q6_k : Select(table, format).dot;
 }
 
 std::vector<float> RandomFloats(int64_t count, uint32_t seed) {
@@ -47,16 +52,22 @@ struct Inputs {
     values.assign(static_cast<size_t>(count * stride), 99);
     scale.assign(static_cast<size_t>(count * blocks), -1);
     sum.assign(scale.size(), 99);
+    first_sum.assign(scale.size(), 99);
     energy.assign(scale.size(), -1);
     for (int64_t t = 0; t < count; ++t) {
-      kernels.quantize(x.data() + t * n, n, values.data() + t * stride, scale.data() + t * blocks,
-                       sum.data() + t * blocks, energy.data() + t * blocks);
+      kernels.quantize(x.data() + t * n, n,
+                       {.values = values.data() + t * stride,
+                        .scale = scale.data() + t * blocks,
+                        .sum = sum.data() + t * blocks,
+                        .first_sum = first_sum.data() + t * blocks,
+                        .energy = energy.data() + t * blocks});
     }
   }
   QuantizedRows Rows(int64_t count, const int32_t* index = nullptr) const {
     return {.values = values.data(),
             .scale = scale.data(),
             .sum = sum.data(),
+            .first_sum = first_sum.data(),
             .energy = energy.data(),
             .n = n,
             .index = index,
@@ -66,6 +77,7 @@ struct Inputs {
   std::vector<int8_t> values;
   std::vector<float> scale;
   std::vector<int32_t> sum;
+  std::vector<int32_t> first_sum;
   std::vector<float> energy;
 };
 
@@ -114,6 +126,7 @@ TEST(PackedKernelsTest, QuantizeGivesTheSameBitsInEverySet) {
       EXPECT_EQ(got.values, expected.values) << IsaName(isa) << " n " << n;
       EXPECT_EQ(got.scale, expected.scale);
       EXPECT_EQ(got.sum, expected.sum);
+      EXPECT_EQ(got.first_sum, expected.first_sum);
       EXPECT_EQ(got.energy, expected.energy);
     }
   }
@@ -142,18 +155,18 @@ TEST(PackedKernelsTest, QuantizedVectorsAreNearTheirValues) {
 }
 
 TEST(PackedKernelsTest, DotGivesTheSameBitsInEverySetAndTile) {
-  for (const PackedFormat format : kFormats) {
+  for (const PackedFormat format : kDotFormats) {
     for (const int64_t n : kSizes) {
       const Operands o(format, RowUse::kDot, n);
       const Inputs x(Kernels(Isa::kScalar), o.x, n, Operands::kVectors);
       const int64_t rows = o.Picked().count;
       std::vector<float> expected(static_cast<size_t>(Operands::kVectors * (rows + 1)), -7);
-      Select(Kernels(Isa::kScalar), format)
-          .dot(o.Picked(), x.Rows(Operands::kVectors), expected.data(), rows + 1);
+      SelectDot(Kernels(Isa::kScalar), format)(o.Picked(), x.Rows(Operands::kVectors),
+                                               expected.data(), rows + 1);
       for (const Isa isa : EmulatedIsas()) {
         for (const int64_t vectors : {int64_t{1}, int64_t{3}, int64_t{5}, Operands::kVectors}) {
           std::vector<float> got(expected.size(), -7);
-          Select(Kernels(isa), format).dot(o.Picked(), x.Rows(vectors), got.data(), rows + 1);
+          SelectDot(Kernels(isa), format)(o.Picked(), x.Rows(vectors), got.data(), rows + 1);
           const size_t used = static_cast<size_t>(vectors * (rows + 1));
           EXPECT_TRUE(std::equal(got.begin(), got.begin() + used, expected.begin()))
               << Name(isa, format, n) << " vectors " << vectors;
@@ -161,9 +174,8 @@ TEST(PackedKernelsTest, DotGivesTheSameBitsInEverySetAndTile) {
         // Vectors picked by index.
         const std::vector<int32_t> index = {5, 2, 30, 7, 11};
         std::vector<float> got(5);
-        Select(Kernels(isa), format)
-            .dot({.data = o.weights.data() + 7 * o.stride, .count = 1}, x.Rows(5, index.data()),
-                 got.data(), 1);
+        SelectDot(Kernels(isa), format)({.data = o.weights.data() + 7 * o.stride, .count = 1},
+                                        x.Rows(5, index.data()), got.data(), 1);
         for (size_t i = 0; i < index.size(); ++i) {
           EXPECT_EQ(got[i], expected[index[i] * (rows + 1) + 2]) << Name(isa, format, n);
         }
@@ -183,14 +195,14 @@ TEST(PackedKernelsTest, DotOfManyRowsAndVectorsGivesTheSameBitsInEverySet) {
   for (int64_t t = 0; t < kVectors; ++t) {
     index[t] = static_cast<int32_t>(t * 5 % Operands::kVectors);
   }
-  for (const PackedFormat format : kFormats) {
+  for (const PackedFormat format : kDotFormats) {
     const Operands o(format, RowUse::kDot, n);
     const Inputs x(Kernels(Isa::kScalar), o.x, n, Operands::kVectors);
     const auto products = [&](Isa isa) {
       std::vector<float> out(static_cast<size_t>(kRows * kVectors));
-      Select(Kernels(isa), format)
-          .dot({.data = o.weights.data(), .stride = o.stride, .index = rows.data(), .count = kRows},
-               x.Rows(kVectors, index.data()), out.data(), kRows);
+      SelectDot(Kernels(isa), format)(
+          {.data = o.weights.data(), .stride = o.stride, .index = rows.data(), .count = kRows},
+          x.Rows(kVectors, index.data()), out.data(), kRows);
       return out;
     };
     const std::vector<float> expected = products(Isa::kScalar);
@@ -201,13 +213,13 @@ TEST(PackedKernelsTest, DotOfManyRowsAndVectorsGivesTheSameBitsInEverySet) {
 }
 
 TEST(PackedKernelsTest, DotIsTheProductOfTheValues) {
-  for (const PackedFormat format : kFormats) {
+  for (const PackedFormat format : kDotFormats) {
     const int64_t n = 1536;
     const Operands o(format, RowUse::kDot, n);
     const Inputs x(Kernels(Isa::kScalar), o.x, n, 1);
     float got = 0;
-    Select(Kernels(AvailableIsas().back()), format)
-        .dot({.data = o.weights.data(), .count = 1}, x.Rows(1), &got, 1);
+    SelectDot(Kernels(AvailableIsas().back()), format)({.data = o.weights.data(), .count = 1},
+                                                       x.Rows(1), &got, 1);
     std::vector<float> weights(static_cast<size_t>(n));
     UnpackRow(format, RowUse::kDot, o.weights.data(), n, weights.data());
     double expected = 0;

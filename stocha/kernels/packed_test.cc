@@ -48,6 +48,7 @@ TEST(PackedTest, RoundingLosesWhatTheFormatMust) {
       EXPECT_LT(RelativeError(values, RoundTrip(PackedFormat::kQ8_0, use, values)), 0.008);
       EXPECT_LT(RelativeError(values, RoundTrip(PackedFormat::kQ4_0, use, values)), 0.12);
       EXPECT_LT(RelativeError(values, RoundTrip(PackedFormat::kQ4_K, use, values)), 0.08);
+      EXPECT_LT(RelativeError(values, RoundTrip(PackedFormat::kQ6_K, use, values)), 0.019);
     }
   }
 }
@@ -87,7 +88,7 @@ TEST(PackedTest, PlanesHoldTheValuesOfTheirRow) {
 TEST(PackedTest, ZerosStayZeros) {
   const std::vector<float> zeros(512, 0.0F);
   for (const PackedFormat format :
-       {PackedFormat::kQ8_0, PackedFormat::kQ4_0, PackedFormat::kQ4_K}) {
+       {PackedFormat::kQ8_0, PackedFormat::kQ4_0, PackedFormat::kQ4_K, PackedFormat::kQ6_K}) {
     const std::vector<float> back = RoundTrip(format, RowUse::kDot, zeros);
     EXPECT_TRUE(std::ranges::all_of(back, [](float x) { return x == 0; }));
   }

@@ -29,6 +29,28 @@ inline int Nibble(const uint8_t* plane, int64_t i) {
   return i % kBlock < 16 ? byte & 0xF : byte >> 4;
 }
 
+// Value i of a step of q6_k, 0 .. 63.
+inline int SixBits(const uint8_t* step, int64_t blocks, int64_t i) {
+  const int64_t block = i / kBlock;
+  const int64_t second = i % kBlock / 16;
+  const uint8_t pairs = step[NibbleBytes(blocks) + (block / 8 * 4 + block % 4) * 16 + i % 16];
+  const int64_t shift = 2 * (block / 4 % 2) + 4 * second;
+  return Nibble(step, i) + ((pairs >> shift & 3) << 4);
+}
+
+// What makes weights of block b of a step of q6_k: d scale[half] (q - 32).
+struct BlockQ6K {
+  BlockQ6K(const uint8_t* step, int64_t blocks, int64_t b) {
+    const uint8_t* scales = step + ValueBytes(PackedFormat::kQ6_K, blocks);
+    for (int64_t half = 0; half < 2; ++half) {
+      scale[half] = static_cast<int8_t>(scales[half * blocks + b]);
+    }
+    d = LoadF16(scales + 2 * blocks + b / 8 * 2);
+  }
+  int scale[2];
+  float d;
+};
+
 // What makes weights of block b of a step of q4_k: scale q - min.
 struct BlockQ4K {
   BlockQ4K(const uint8_t* step, int64_t blocks, int64_t b) {

@@ -78,6 +78,7 @@ const KernelTable kScalarKernels = {
     .q8_0 = kScalarQ8_0,
     .q4_0 = kScalarQ4_0,
     .q4_k = kScalarQ4_K,
+    .q6_k = kScalarQ6_K,
     .planes = kScalarPlanes,
     .quantize = ScalarQuantize,
     .rms_norm = RmsNorm,

@@ -125,6 +125,17 @@ struct Q4K {
   }
 };
 
+struct Q6K {
+  static void AddBlock(const uint8_t* row, const Vector& x, int64_t n, int64_t b, BlockSum& sum) {
+    const Block block(PackedFormat::kQ6_K, row, n, b);
+    const BlockQ6K weights(block.step, block.blocks, block.index);
+    const int32_t dot = DotBlock(b, x, [&](int64_t j) {
+      return weights.scale[j / 16] * (SixBits(block.step, block.blocks, block.index * 32 + j) - 32);
+    });
+    sum.Add(b, static_cast<float>(dot), weights.d * x.scale[b]);
+  }
+};
+
 // y[i] += factor w[i], i < n
 template <typename Format>
 void AddRow(const uint8_t* row, float factor, int64_t n, float* y) {
@@ -162,6 +173,7 @@ void Ffn(const Rows<const uint8_t>& up, const Rows<const uint8_t>& down, const f
   const QuantizedRows first = {.values = x.values,
                                .scale = x.scale,
                                .sum = x.sum,
+                               .first_sum = x.first_sum,
                                .energy = x.energy,
                                .n = x.n,
                                .index = x.index,
@@ -215,39 +227,41 @@ void Screen(const Rows<const uint8_t>& high, const QuantizedRows& x, float* esti
 
 }  // namespace
 
-void ScalarQuantize(const float* x, int64_t n, int8_t* values, float* scale, int32_t* sum,
-                    float* energy) {
-  std::fill_n(values, QuantizedRows::Stride(n), int8_t{0});
+void ScalarQuantize(const float* x, int64_t n, const QuantizedVector& out) {
+  std::fill_n(out.values, QuantizedRows::Stride(n), int8_t{0});
   for (int64_t b = 0; b < QuantizedRows::BlockStride(n); ++b) {
-    scale[b] = 0;
-    sum[b] = 0;
-    energy[b] = 0;
+    out.scale[b] = 0;
+    out.sum[b] = 0;
+    out.first_sum[b] = 0;
+    out.energy[b] = 0;
     if (b * kBlock >= n) continue;
     float largest = 0;
     for (int64_t i = 0; i < kBlock; ++i) largest = std::max(largest, std::abs(x[b * kBlock + i]));
     bool finite = true;
     for (int64_t i = 0; i < kBlock; ++i) finite = finite && std::isfinite(x[b * kBlock + i]);
     if (!finite) {
-      scale[b] = NAN;
+      out.scale[b] = NAN;
       continue;
     }
-    scale[b] = largest / 127;
+    out.scale[b] = largest / 127;
     // Where the largest is so small that its inverse overflows, the block is zero.
     const float inverse = largest < 1e-30F ? 0 : 127 / largest;
     int32_t squares = 0;
     for (int64_t i = 0; i < kBlock; ++i) {
       const auto q = static_cast<int32_t>(std::nearbyint(x[b * kBlock + i] * inverse));
-      values[b / 4 * 128 + i / 16 * 64 + b % 4 * 16 + i % 16] = static_cast<int8_t>(q);
-      sum[b] += q;
+      out.values[b / 4 * 128 + i / 16 * 64 + b % 4 * 16 + i % 16] = static_cast<int8_t>(q);
+      out.sum[b] += q;
+      if (i < kBlock / 2) out.first_sum[b] += q;
       squares += q * q;
     }
-    energy[b] = static_cast<float>(squares);
+    out.energy[b] = static_cast<float>(squares);
   }
 }
 
 const PackedKernels kScalarQ8_0 = {.dot = Dot<Q8>, .axpy = Axpy<Q8>, .ffn = Ffn<Q8>};
 const PackedKernels kScalarQ4_0 = {.dot = Dot<Q4>, .axpy = Axpy<Q4>, .ffn = Ffn<Q4>};
 const PackedKernels kScalarQ4_K = {.dot = Dot<Q4K>, .axpy = Axpy<Q4K>, .ffn = Ffn<Q4K>};
+const PackedDot kScalarQ6_K = Dot<Q6K>;
 const PlaneKernels kScalarPlanes = {.dot = DotPlanes, .screen = Screen};
 
 }  // namespace stocha

@@ -90,8 +90,10 @@ std::vector<uint8_t> ExactRows(PackedFormat format, int64_t n) {
     for (int64_t step = 0; step * kStepValues < n; ++step) {
       const int64_t blocks = StepBlocks(n, step);
       end += StepBytes(format, blocks);
-      const int64_t halves =
-          format == PackedFormat::kQ4_K ? 2 * SuperBlocks(blocks * kBlock) : blocks;
+      const int64_t supers = SuperBlocks(blocks * kBlock);
+      int64_t halves = blocks;
+      if (format == PackedFormat::kQ4_K) halves = 2 * supers;
+      if (format == PackedFormat::kQ6_K) halves = supers;
       for (int64_t i = 0; i < halves; ++i) {
         uint8_t& high_byte = end[-1 - 2 * i];
         high_byte = static_cast<uint8_t>(0x1C + high_byte % 16);
@@ -112,26 +114,35 @@ TEST(VectorBitsTest, PackedKernels) {
       std::vector<int8_t> values(static_cast<size_t>(kVectors * stride));
       std::vector<float> scale(static_cast<size_t>(kVectors * blocks));
       std::vector<int32_t> sum(scale.size());
+      std::vector<int32_t> first_sum(scale.size());
       std::vector<float> energy(scale.size());
       for (int64_t t = 0; t < kVectors; ++t) {
-        kernels.quantize(x.data() + t * n, n, values.data() + t * stride, scale.data() + t * blocks,
-                         sum.data() + t * blocks, energy.data() + t * blocks);
+        kernels.quantize(x.data() + t * n, n,
+                         {.values = values.data() + t * stride,
+                          .scale = scale.data() + t * blocks,
+                          .sum = sum.data() + t * blocks,
+                          .first_sum = first_sum.data() + t * blocks,
+                          .energy = energy.data() + t * blocks});
       }
       digest.Add(scale);
       digest.Add(energy);
       const QuantizedRows quantized = {.values = values.data(),
                                        .scale = scale.data(),
                                        .sum = sum.data(),
+                                       .first_sum = first_sum.data(),
                                        .energy = energy.data(),
                                        .n = n,
                                        .count = kVectors};
+      std::vector<float> products(kVectors * kRows);
+      const auto add_products = [&](PackedDot dot, const Rows<const uint8_t>& rows) {
+        dot(rows, quantized, products.data(), kRows);
+        digest.Add(products);
+      };
       const auto add = [&](const PackedKernels& packed, PackedFormat format) {
         const std::vector<uint8_t> bytes = ExactRows(format, n);
         const Rows<const uint8_t> rows = {
             .data = bytes.data(), .stride = RowBytes(format, n), .count = kRows};
-        std::vector<float> products(kVectors * kRows);
-        packed.dot(rows, quantized, products.data(), kRows);
-        digest.Add(products);
+        add_products(packed.dot, rows);
         std::vector<float> y = x;
         packed.axpy(rows, products.data(), kRows,
                     {.data = y.data(), .stride = n, .count = kVectors}, n);
@@ -142,8 +153,12 @@ TEST(VectorBitsTest, PackedKernels) {
       add(kernels.q8_0, PackedFormat::kQ8_0);
       add(kernels.q4_0, PackedFormat::kQ4_0);
       add(kernels.q4_k, PackedFormat::kQ4_K);
+      const std::vector<uint8_t> bytes = ExactRows(PackedFormat::kQ6_K, n);
+      add_products(
+          kernels.q6_k,
+          {.data = bytes.data(), .stride = RowBytes(PackedFormat::kQ6_K, n), .count = kRows});
     }
-    EXPECT_EQ(digest.hash(), 18058013343772728567U) << IsaName(isa);
+    EXPECT_EQ(digest.hash(), 16344392836451282826U) << IsaName(isa);
   }
 }
 
