@@ -108,12 +108,14 @@ double ShareOfBandwidth(const ModeFigures& mode) {
 }
 
 const ModeFigures& WholeMode(const BenchReport& report) {
-  const auto whole = [](const ModeFigures& mode) { return mode.mode != FfnMode::kScreened; };
-  const auto found = std::ranges::find_if(report.modes, whole);
-  return found == report.modes.end() ? report.modes.front() : *found;
+  for (const FfnMode mode : {FfnMode::kExact, FfnMode::kDense}) {
+    if (const ModeFigures* found = Find(report, mode)) return *found;
+  }
+  return report.modes.front();
 }
 
 double FiringFound(const BenchReport& report, const ModeFigures& mode) {
+  if (mode.mode != FfnMode::kScreened) return 1;
   const double all = WholeMode(report).ffn_fired_per_token;
   return all == 0 ? 1 : mode.ffn_fired_per_token / all;
 }

@@ -41,10 +41,11 @@ std::optional<Gain> FfnGain(const BenchReport& report, const ModeFigures& mode);
 double ShareOfBandwidth(const ModeFigures& mode);
 
 // Of the neurons that fire, those that the mode finds, on the inputs of the FFN-only walk: 1 but
-// for screened. 1 too where no other mode was measured.
+// for screened, and for screened too where no other mode was measured.
 double FiringFound(const BenchReport& report, const ModeFigures& mode);
 
-// The first mode that misses no neuron, or the first one.
+// Exact, or else dense, or else the first one. Dense of a shape is another file, whose thresholds
+// differ a little, so that it is no measure of the neurons that fire in the sparse modes.
 const ModeFigures& WholeMode(const BenchReport& report);
 // The fraction of neurons that fired in its decoding.
 double ActiveFraction(const BenchReport& report);

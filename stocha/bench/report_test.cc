@@ -61,6 +61,16 @@ TEST(BenchReportTest, TellsWhatScreeningMisses) {
   EXPECT_DOUBLE_EQ(FiringFound(report, report.modes[1]), 1);
 }
 
+TEST(BenchReportTest, CountsFiringNeuronsInTheModelOfTheSparseModes) {
+  BenchReport report = Report();  // dense, of another file, fires more
+  report.modes[0].ffn_fired_per_token = 110;
+  report.modes[0].active_fraction = {0.5, 0.5};
+  report.modes.push_back(Figures(FfnMode::kScreened, 9, 0.4e9));
+  EXPECT_DOUBLE_EQ(FiringFound(report, report.modes[0]), 1);
+  EXPECT_DOUBLE_EQ(FiringFound(report, report.modes[2]), 0.99);
+  EXPECT_DOUBLE_EQ(ActiveFraction(report), 0.15);
+}
+
 TEST(BenchReportTest, JsonHasNullForModesThatWereNotMeasured) {
   const auto json = nlohmann::json::parse(ReportJson(Report()));
   EXPECT_EQ(json["decode_tokens_per_s"]["dense"], 10);
