@@ -123,8 +123,9 @@ void UnpackQ4K(const uint8_t* step, int64_t blocks, float* values) {
 void UnpackQ6K(const uint8_t* step, int64_t blocks, float* values) {
   for (int64_t i = 0; i < blocks * kBlock; ++i) {
     const BlockQ6K block(step, blocks, i / kBlock);
-    const auto scale = static_cast<float>(block.scale[i % kBlock / 16]);
-    values[i] = block.d * scale * static_cast<float>(SixBits(step, blocks, i) - 32);
+    const int64_t half = i % kBlock / 16;
+    values[i] = block.d * static_cast<float>(block.scale[half]) *
+                static_cast<float>(SixBits(step, blocks, i) - 32);
   }
 }
 

@@ -47,7 +47,7 @@ struct BlockQ6K {
     }
     d = LoadF16(scales + 2 * blocks + b / 8 * 2);
   }
-  int scale[2];
+  int8_t scale[2];
   float d;
 };
 
