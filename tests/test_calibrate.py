@@ -118,6 +118,8 @@ def test_refusals(stocha, model, trained, text, tmp_path):
     assert_one_line_error(run(stocha, "calibrate", trained, out, "--text", empty), "empty.txt")
     refused = run(stocha, "calibrate", trained, out, "--text", text, "--activation", "silu")
     assert_one_line_error(refused, "every neuron fires", "silu", "relu")
+    unknown = run(stocha, "calibrate", trained, out, "--text", text, "--activation", "tanh")
+    assert_one_line_error(unknown, "--activation", "tanh", code=2)
     rows = tmp_path / "rows.gguf"
     run_ok(stocha, "quantize", model.folder, rows, "--type", "f32", "--layout", "rows")
     refused = run(stocha, "calibrate", rows, out, "--text", text)

@@ -99,6 +99,7 @@ void CheckFlags(const BenchFlags& flags) {
   }
   if (flags.model.empty() != flags.text.empty()) fail("--text", "goes with MODEL");
   if (!flags.synthetic.shape.empty()) ParseShape(flags.synthetic.shape, "--shape");
+  ActivationFlag(flags.activation, {});  // before a model is made
 }
 
 std::vector<int32_t> TextTokens(const BenchFlags& flags, int64_t needed) {
@@ -174,9 +175,7 @@ BenchReport Bench(const BenchFlags& flags, Teller& teller) {
     report.options.dense_model = &*dense_model;
   }
   report.type = flags.model.empty() ? flags.synthetic.type : TypesOf(model.weights());
-  report.options.activation = flags.activation.empty()
-                                  ? model.config().activation
-                                  : ParseActivation(flags.activation, "--activation");
+  report.options.activation = ActivationFlag(flags.activation, model.config().activation);
   const int64_t needed = TokensNeeded(report.options);
   const std::vector<int32_t> ids =
       flags.text.empty() ? RandomTokens(model.config(), needed, kSeed) : TextTokens(flags, needed);

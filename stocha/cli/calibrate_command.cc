@@ -16,6 +16,7 @@
 #include "stocha/base/progress.h"
 #include "stocha/base/stop_signal.h"
 #include "stocha/cli/command.h"
+#include "stocha/cli/engine_flags.h"
 #include "stocha/cli/model_source.h"
 #include "stocha/engine/calibrate.h"
 
@@ -58,9 +59,7 @@ void CheckLayout(const PackedHeader& header, const std::string& path) {
 }
 
 Activation SparseActivation(const CalibrateFlags& flags, const ModelConfig& config) {
-  const Activation activation = flags.activation.empty()
-                                    ? config.activation
-                                    : ParseActivation(flags.activation, "--activation");
+  const Activation activation = ActivationFlag(flags.activation, config.activation);
   if (activation.sparse()) return activation;
   throw Error({.where = flags.model,
                .what = "every neuron fires for every token",

@@ -9,15 +9,6 @@ namespace {
 
 constexpr int kMaxThreads = 1024;
 
-// A flag's value that does not parse is a usage error, whatever the parser threw.
-Activation ParseActivationFlag(const std::string& text) {
-  try {
-    return ParseActivation(text, "--activation");
-  } catch (const Error& error) {
-    throw UsageError({.what = error.what()});
-  }
-}
-
 // CLI11 takes -1 for 2^64 - 1, and anything larger for that too.
 std::string CheckUnsigned(const std::string& text) {
   uint64_t value = 0;
@@ -28,7 +19,7 @@ std::string CheckUnsigned(const std::string& text) {
 
 // The activation is checked before the model is loaded, and used after.
 FfnMode CheckFlags(const EngineFlags& flags) {
-  if (!flags.activation.empty()) ParseActivationFlag(flags.activation);
+  ActivationFlag(flags.activation, {});
   return ParseFfnMode(flags.ffn, "--ffn");
 }
 
@@ -51,12 +42,21 @@ void AddEngineFlags(CLI::App* sub, EngineFlags* flags) {
       ->check(CLI::Range(0, kMaxThreads));
 }
 
+// A flag's value that does not parse is a usage error, whatever the parser threw.
+Activation ActivationFlag(const std::string& text, const Activation& otherwise) {
+  if (text.empty()) return otherwise;
+  try {
+    return ParseActivation(text, "--activation");
+  } catch (const Error& error) {
+    throw UsageError({.what = error.what()});
+  }
+}
+
 LoadedEngine::LoadedEngine(const EngineFlags& flags)
     : ffn_mode(CheckFlags(flags)),
       pool(flags.threads == 0 ? AvailableProcessors() : flags.threads),
       model(Model::Load(flags.model, pool)),
-      activation(flags.activation.empty() ? model.config().activation
-                                          : ParseActivationFlag(flags.activation)),
+      activation(ActivationFlag(flags.activation, model.config().activation)),
       workspace(model.config(), &pool, {.ffn_mode = ffn_mode}) {}
 
 std::vector<int32_t> CheckIds(const std::vector<int64_t>& ids, const ModelConfig& config) {

@@ -26,6 +26,9 @@ struct EngineFlags {
 // MODEL, --activation, --ffn, --seed and --threads.
 void AddEngineFlags(CLI::App* sub, EngineFlags* flags);
 
+// What --activation says, or `otherwise` where it is empty. Throws UsageError.
+Activation ActivationFlag(const std::string& text, const Activation& otherwise);
+
 // A model ready to run, as the flags say. Throws UsageError on an unknown activation or mode before
 // anything is loaded.
 struct LoadedEngine {
