@@ -208,11 +208,12 @@ std::string RenderChart(const Chart& chart) {
   }
   return fmt::format(
              "<svg class=\"chart\" role=\"img\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
-             "height=\"{1}\" aria-label=\"{2}\" data-format=\"{3}\"{4}{5}><desc>{6}</desc>\n",
+             "height=\"{1}\" aria-label=\"{2}\" data-format=\"{3}\" "
+             "data-x-name=\"{7}\"{4}{5}><desc>{6}</desc>\n",
              chart.width, chart.height, EscapeMarkup(chart.title),
              chart.y_format == NumberFormat::kPercent ? "percent" : "plain",
              ScaleAttribute("x", layout.x), ScaleAttribute("y", layout.y),
-             EscapeMarkup(DescribeChart(chart))) +
+             EscapeMarkup(DescribeChart(chart)), EscapeMarkup(chart.x_name)) +
          Axes(chart, layout) + "\n" + VerticalLines(chart, layout) + "\n" + curves +
          EndLabels(chart, layout) + "</svg>\n";
 }

@@ -2,7 +2,7 @@
 // at the ends of curves. Colours are CSS classes, so that light, dark and print share one drawing.
 //
 // The SVG has no ids, scripts or links. A script may read it: data-x and data-y of <svg> are "lo hi
-// pixel_lo pixel_hi lin|log", data-label of a curve is its name.
+// pixel_lo pixel_hi lin|log", data-x-name what x counts, data-label of a curve is its name.
 #ifndef STOCHA_REPORT_CHART_H_
 #define STOCHA_REPORT_CHART_H_
 

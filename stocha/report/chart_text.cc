@@ -17,13 +17,14 @@ std::string DescribeChart(const Chart& chart) {
     const auto first = std::ranges::find_if(series.points, finite);
     const auto last = std::find_if(series.points.rbegin(), series.points.rend(), finite);
     if (first == series.points.end()) continue;
-    text += fmt::format("{}: {} at step {}, {} at step {}. ", series.label,
+    text += fmt::format("{0}: {2} at {1} {3}, {4} at {1} {5}. ", series.label, chart.x_name,
                         FormatNumber(first->y, chart.y_format), FormatWhole(std::llround(first->x)),
                         FormatNumber(last->y, chart.y_format), FormatWhole(std::llround(last->x)));
   }
   for (const VerticalLine& line : chart.lines) {
     if (line.label.empty()) continue;
-    text += fmt::format("{} at step {}. ", line.label, FormatWhole(std::llround(line.x)));
+    text +=
+        fmt::format("{} at {} {}. ", line.label, chart.x_name, FormatWhole(std::llround(line.x)));
   }
   return text;
 }

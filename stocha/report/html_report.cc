@@ -13,7 +13,7 @@
 #include "stocha/report/chart.h"
 #include "stocha/report/heat_map.h"
 #include "stocha/report/markup.h"
-#include "stocha/report/page_style.h"
+#include "stocha/report/page_parts.h"
 #include "stocha/report/run_charts.h"
 #include "stocha/report/run_summary.h"
 #include "stocha/report/sparsity_charts.h"
@@ -88,43 +88,8 @@ void AddHeader(Runs runs, const std::vector<RunSummary>& summaries, const Report
     *out += "</li>\n";
   }
   *out += "</ul>\n";
-  if (!options.facts.empty()) {
-    *out += "<dl>\n";
-    for (const auto& [name, value] : options.facts) {
-      *out += fmt::format("<div><dt>{}</dt><dd>{}</dd></div>\n", EscapeMarkup(name),
-                          EscapeMarkup(value));
-    }
-    *out += "</dl>\n";
-  }
+  AddFacts(options.facts, out);
   *out += "</header>\n";
-}
-
-void BeginFigure(std::string_view title, std::string_view note, std::string* out) {
-  *out += fmt::format("<figure><figcaption>{} <span>{}</span></figcaption>\n", EscapeMarkup(title),
-                      EscapeMarkup(note));
-}
-
-void EndFigure(const Chart& chart, std::string* out) {
-  *out += fmt::format(
-      "<details><summary>Table of these values</summary><div "
-      "class=\"scroll\">\n{}</div></details></figure>\n",
-      RenderChartTable(chart));
-}
-
-void AddSmallFigure(const Chart& chart, std::string_view title, std::string_view note,
-                    std::string* out) {
-  BeginFigure(title, note, out);
-  *out += RenderChart(chart);
-  EndFigure(chart, out);
-}
-
-// A chart across the page, drawn twice: text keeps its size on a phone.
-void AddWideFigure(const Chart& wide, const Chart& narrow, std::string_view title,
-                   std::string* out) {
-  BeginFigure(title, wide.log_y ? "nats a token, logarithmic" : "nats a token", out);
-  *out += fmt::format("<div class=\"wide\">{}</div>\n<div class=\"narrow\">{}</div>\n",
-                      RenderChart(wide), RenderChart(narrow));
-  EndFigure(wide, out);
 }
 
 void AddLossSection(Runs runs, std::string* out) {
@@ -270,13 +235,7 @@ std::string RenderReport(std::span<const RunMetrics> runs, const ReportOptions& 
     CheckRun(run);
     summaries.push_back(Summarize(run));
   }
-  std::string out;
-  out += fmt::format(
-      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
-      "<link rel=\"icon\" href=\"data:,\"/>\n<title>{}</title>\n<style>{}</style>\n</head>\n"
-      "<body>\n",
-      EscapeMarkup(options.title), kPageStyle);
+  std::string out = BeginPage(options.title);
   AddHeader(runs, summaries, options, &out);
   out += "<main>\n";
   AddLossSection(runs, &out);
@@ -287,8 +246,7 @@ std::string RenderReport(std::span<const RunMetrics> runs, const ReportOptions& 
     out += fmt::format("<section><h2>Generated text</h2>\n<pre>{}</pre></section>\n",
                        EscapeMarkup(options.sample));
   }
-  out += fmt::format("</main>\n<script>{}</script>\n</body>\n</html>\n", kPageScript);
-  return out;
+  return out + "</main>\n" + EndPage();
 }
 
 }  // namespace stocha

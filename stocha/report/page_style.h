@@ -138,7 +138,7 @@ for (const svg of document.querySelectorAll('svg[data-x]')) {
       line.setAttribute('class', 'cursor');
     }
     line.setAttribute('d', `M${at} ${y.to}V${y.from}`);
-    box.textContent = 'step ' + Math.round(value(x, at)).toLocaleString('en');
+    box.textContent = svg.dataset.xName + ' ' + Math.round(value(x, at)).toLocaleString('en');
     for (const curve of curves) {
       const height = heightAt(curve, at);
       if (height === undefined) continue;
