@@ -2,28 +2,25 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include "stocha/base/error.h"
 #include "stocha/cli/command.h"
+#include "stocha/cli/trainer_program.h"
 
 namespace stocha {
 namespace {
 
 [[noreturn]] void HandOver(std::vector<std::string> arguments) {
-  const std::filesystem::path program =
-      std::filesystem::canonical("/proc/self/exe").parent_path() / "stocha-train";
+  const std::filesystem::path program = TrainerProgram();
   arguments.insert(arguments.begin(), program.string());
   std::vector<char*> argv;
   argv.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
-  // libgomp reads this when it loads. By default its threads spin through milliseconds of waiting,
-  // and on a machine that is also busy with something else a step then takes several times as long.
-  setenv("OMP_WAIT_POLICY", "passive", /*overwrite=*/0);
+  LetThreadsSleep();
   execv(program.c_str(), argv.data());
   throw Error({.where = program.string(),
                .what = "cannot run the trainer: " + ErrnoMessage(errno),

@@ -2,86 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <ranges>
-
 #include "stocha/base/error.h"
 #include "stocha/base/file.h"
 #include "stocha/recipe/recipe_reader.h"
+#include "stocha/recipe/recipe_table.h"
 #include "stocha/recipe/schedule.h"
 
 namespace stocha {
 namespace {
-
-constexpr uint64_t kMaxFileBytes = 1 << 20;
-// toml++ limits brackets to 256 deep, but not dotted keys: "a.a.a..." would overflow its stack.
-constexpr int64_t kMaxDots = 4096;
-
-void LimitDots(std::string_view text, const std::string& where) {
-  const int64_t dots = std::ranges::count(text, '.');
-  if (dots <= kMaxDots) return;
-  throw Error({.where = where,
-               .what = "too many dots for a recipe",
-               .got = std::to_string(dots),
-               .expected = "at most " + std::to_string(kMaxDots),
-               .hint = "name folders of token shards instead of each file"});
-}
-
-toml::table ParseToml(std::string_view text, const std::string& where) {
-  LimitDots(text, where);
-  try {
-    return toml::parse(text, std::string_view(where));
-  } catch (const toml::parse_error& error) {
-    const toml::source_position at = error.source().begin;
-    throw Error({.where = fmt::format("{}:{}:{}", where, at.line, at.column),
-                 .what = std::string(error.description())});
-  }
-}
-
-[[noreturn]] void ThrowOverride(const std::string& where, std::string what) {
-  throw Error({.where = where, .what = std::move(what), .expected = "--set table.key=value"});
-}
-
-// The value of an override as a table with the one key "value", its source named `where`.
-toml::table ParseOverrideValue(const std::string& text, const std::string& where) {
-  // Structured text must parse; anything else that does not is a bare word, e.g. a file's name.
-  const bool structured = text.find_first_of("[{\"'") == 0;
-  try {
-    toml::table table = ParseToml("value = " + text, where);
-    if (table.size() == 1) return table;
-  } catch (const Error&) {
-    if (structured) throw;
-  }
-  if (structured || text.find('\n') != std::string::npos)
-    ThrowOverride(where, "more than one value");
-  return ParseToml("value = '" + text + "'", where);
-}
-
-// Moving a node keeps its source, which later tells an override from a line of the file.
-void Insert(toml::table& table, std::string_view key, toml::node&& node) {
-  node.visit([&](auto& value) { table.insert_or_assign(key, std::move(value)); });
-}
-
-void ApplyOverride(const std::string& text, toml::table* recipe) {
-  const size_t equals = text.find('=');
-  const std::string path = text.substr(0, equals);
-  const std::string where = "--set " + path;
-  if (equals == std::string::npos || path.empty()) ThrowOverride("--set " + text, "no key=value");
-  LimitDots(path, where);
-  toml::table value = ParseOverrideValue(text.substr(equals + 1), where);
-
-  toml::table* table = recipe;
-  std::string_view rest = path;
-  for (size_t dot = rest.find('.'); dot != std::string_view::npos; dot = rest.find('.')) {
-    const std::string_view name = rest.substr(0, dot);
-    toml::node* inner = table->get(name);
-    if (inner == nullptr) inner = &table->insert(name, toml::table()).first->second;
-    if (!inner->is_table()) ThrowOverride(where, "\"" + std::string(name) + "\" is no table");
-    table = inner->as_table();
-    rest.remove_prefix(dot + 1);
-  }
-  Insert(*table, rest, std::move(*value.get("value")));
-}
 
 // Sizes that follow from others when left out.
 void FillModel(const RecipeReader& reader, ModelConfig* model) {
@@ -192,12 +120,7 @@ void CheckPhases(const RecipeReader& reader, const Recipe& recipe) {
 
 }  // namespace
 
-Recipe ParseRecipe(std::string_view toml, std::string_view where, const std::filesystem::path& base,
-                   std::span<const std::string> overrides) {
-  const RecipeSource source{.file = std::string(where), .base = base};
-  toml::table table = ParseToml(toml, source.file);
-  for (const std::string& text : overrides) ApplyOverride(text, &table);
-
+Recipe RecipeOfTable(const toml::table& table, const RecipeSource& source) {
   Recipe recipe;
   RecipeReader reader(table, source);
   VisitRecipe(recipe, reader);
@@ -209,8 +132,16 @@ Recipe ParseRecipe(std::string_view toml, std::string_view where, const std::fil
   return recipe;
 }
 
+Recipe ParseRecipe(std::string_view toml, std::string_view where, const std::filesystem::path& base,
+                   std::span<const std::string> overrides) {
+  const RecipeSource source{.file = std::string(where), .base = base};
+  toml::table table = ParseToml(toml, source.file);
+  for (const std::string& text : overrides) ApplyOverride(text, &table);
+  return RecipeOfTable(table, source);
+}
+
 Recipe ReadRecipe(const std::filesystem::path& file, std::span<const std::string> overrides) {
-  return ParseRecipe(ReadFile(file, kMaxFileBytes), file.string(), file.parent_path(), overrides);
+  return ParseRecipe(ReadFile(file, kMaxRecipeBytes), file.string(), file.parent_path(), overrides);
 }
 
 }  // namespace stocha

@@ -204,6 +204,34 @@ void RecipeReader::Phases(std::string_view key, std::vector<ActivationPhase>& ph
   }
 }
 
+void RecipeReader::Text(std::string_view key, std::string& value) {
+  const toml::node* node = Find(key);
+  if (node != nullptr) value = ReadText(key, *node);
+}
+
+void RecipeReader::Texts(std::string_view key, std::vector<std::string>& values) {
+  const toml::node* node = Find(key);
+  if (node == nullptr) return;
+  if (!node->is_array()) ThrowType(key, *node, "a list of texts in quotes");
+  values.clear();
+  for (const toml::node& item : *node->as_array()) values.push_back(ReadText(key, item));
+}
+
+void RecipeReader::Numbers(std::string_view key, std::vector<double>& values,
+                           const NumberRange& range) {
+  const toml::node* node = Find(key);
+  if (node == nullptr) return;
+  if (!node->is_array()) ThrowType(key, *node, "a list of numbers");
+  values.clear();
+  for (const toml::node& item : *node->as_array()) {
+    const std::optional<double> number = item.value<double>();
+    if (!item.is_number() || !number || !range.Contains(*number)) {
+      ThrowType(key, item, "numbers, each " + range.ToString());
+    }
+    values.push_back(*number);
+  }
+}
+
 void RecipeReader::RejectUnknownKeys() const { RejectUnknownKeys(table_, ""); }
 
 void RecipeReader::RejectUnknownKeys(const toml::table& table, const std::string& prefix) const {

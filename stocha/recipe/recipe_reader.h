@@ -43,6 +43,9 @@ class RecipeReader {
   void Path(std::string_view key, std::string& value, std::string_view doc);
   void Paths(std::string_view key, std::vector<std::string>& value, std::string_view doc);
   void Phases(std::string_view key, std::vector<ActivationPhase>& phases, std::string_view doc);
+  void Text(std::string_view key, std::string& value);
+  void Texts(std::string_view key, std::vector<std::string>& values);
+  void Numbers(std::string_view key, std::vector<double>& values, const NumberRange& range);
   template <typename E, size_t kCount>
   void Enum(std::string_view key, E& value, const EnumName<E> (&names)[kCount], std::string_view) {
     std::vector<std::string_view> choices;

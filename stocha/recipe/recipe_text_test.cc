@@ -59,6 +59,7 @@ TEST(RecipeText, EveryRecipeOfTheRepositoryIsRead) {
   for (const auto& entry :
        std::filesystem::directory_iterator(std::filesystem::path(STOCHA_SOURCE_DIR) / "recipes")) {
     if (entry.path().extension() != ".toml") continue;
+    if (entry.path().filename().string().starts_with("paper-")) continue;  // experiments
     const Recipe recipe = ReadRecipe(entry.path());
     EXPECT_EQ(ParseRecipe(RecipeToToml(recipe), "written", "/elsewhere"), recipe) << entry.path();
     ++recipes;

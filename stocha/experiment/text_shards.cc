@@ -1,0 +1,96 @@
+#include "stocha/experiment/text_shards.h"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "stocha/base/error.h"
+#include "stocha/base/file.h"
+#include "stocha/data/token_shard.h"
+#include "stocha/experiment/child_process.h"
+#include "stocha/experiment/last_lines.h"
+#include "stocha/experiment/provenance.h"
+#include "stocha/model/tokenizer.h"
+
+namespace stocha {
+namespace {
+
+namespace fs = std::filesystem;
+
+using OrderedJson = nlohmann::ordered_json;
+
+constexpr double kLookSeconds = 0.2;
+
+OrderedJson Describe(const std::vector<std::string>& files) {
+  OrderedJson list = OrderedJson::array();
+  for (const std::string& file : files) {
+    list.push_back({{"file", fs::path(file).filename().string()}, {"sha256", Sha256HexOfFile(file)}});
+  }
+  return list;
+}
+
+void Tokenize(const std::vector<std::string>& files, const ExperimentText& text,
+              const fs::path& shard, const fs::path& stocha,
+              const std::function<bool()>& stop_requested) {
+  std::error_code error;
+  if (files.empty() || fs::exists(shard, error)) return;
+  std::vector<std::string> arguments = {stocha.string(), "tokenize", "--tokenizer",
+                                        text.tokenizer,  "--output", shard.string()};
+  arguments.insert(arguments.end(), files.begin(), files.end());
+  const fs::path log = shard.parent_path() / "tokenize.log";
+  ChildProcess child(arguments, log);
+  bool asked = false;
+  std::optional<int> exit_code;
+  while (!(exit_code = child.Wait(kLookSeconds))) {
+    if (asked || !stop_requested || !stop_requested()) continue;
+    asked = true;
+    child.AskToStop();
+  }
+  if (*exit_code == 0) return;
+  if (asked) throw Error({.what = "stopped before the first run"});
+  throw Error({.where = files[0], .what = "cannot be tokenized: " + LastLine(log)});
+}
+
+}  // namespace
+
+void CompleteVocabularies(Experiment* experiment) {
+  std::map<std::string, int64_t> sizes;  // of the tokenizers read so far
+  for (RunGroup& group : experiment->groups) {
+    Recipe& recipe = group.recipe;
+    if (recipe.model.vocab_size != 0 || recipe.tokenizer.empty()) continue;
+    if (!recipe.init_from.empty() && recipe.model == ModelConfig{}) continue;  // its own
+    if (!sizes.contains(recipe.tokenizer)) {
+      sizes[recipe.tokenizer] = Tokenizer::FromFile(recipe.tokenizer).vocab_size();
+    }
+    recipe.model.vocab_size = sizes[recipe.tokenizer];
+  }
+}
+
+OrderedJson MakeShards(const ExperimentText& text, const fs::path& folder, const fs::path& stocha,
+                       const std::function<bool()>& stop_requested) {
+  OrderedJson facts = {{"tokenizer_sha256", Sha256HexOfFile(text.tokenizer)},
+                       {"train", Describe(text.train)},
+                       {"validation", Describe(text.validation)}};
+  const fs::path source = folder / "text.json";
+  const std::string description = facts.dump(1) + "\n";
+  MakeDirectories(folder);
+  std::error_code error;
+  if (!fs::exists(source, error)) {
+    WriteFile(source, description);
+  } else if (ReadFile(source) != description) {
+    throw Error({.where = source.string(),
+                 .what = "the experiment was started with another text or tokenizer",
+                 .hint = "bring the old ones back, or choose another --output"});
+  }
+  const fs::path train = folder / "train.tokens";
+  const fs::path validation = folder / "validation.tokens";
+  Tokenize(text.train, text, train, stocha, stop_requested);
+  Tokenize(text.validation, text, validation, stocha, stop_requested);
+  facts["train_tokens"] = TokenShard::Open(train).size();
+  if (!text.validation.empty()) facts["validation_tokens"] = TokenShard::Open(validation).size();
+  return facts;
+}
+
+}  // namespace stocha
