@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <algorithm>
+#include <cmath>
 #include <csignal>
 #include <filesystem>
 #include <string>
@@ -93,6 +95,29 @@ TEST_F(TrainerTest, ExportsBf16AsTheNearestOfF32) {
     for (float& value : expected) value = BF16ToF32(F32ToBF16(value));
     EXPECT_EQ(ToFloat32(narrow.Get(spec), spec.name), expected);
   }
+}
+
+// Of the validation loss at the end, over seeds: one changes the weights at the start, the batches
+// and the coins.
+TEST_F(TrainerTest, Bf16EndsWhereF32DoesWithinTheSpreadOfSeeds) {
+  Recipe recipe = TinyRecipe();
+  recipe.steps = 50;
+  std::vector<double> f32;
+  double largest_difference = 0;
+  for (const uint64_t seed : {1, 2, 3, 4}) {
+    recipe.seed = seed;
+    const auto final_loss = [&](ComputeType type, const std::string& name) {
+      recipe.compute_type = type;
+      TrainIn(name + std::to_string(seed), recipe);
+      return observer_.validations.back().loss;
+    };
+    f32.push_back(final_loss(ComputeType::kF32, "f32"));
+    const double difference = final_loss(ComputeType::kBF16, "bf16") - f32.back();
+    EXPECT_NE(difference, 0);
+    largest_difference = std::max(largest_difference, std::abs(difference));
+  }
+  const auto [least, greatest] = std::minmax_element(f32.begin(), f32.end());
+  EXPECT_LT(largest_difference, (*greatest - *least) / 4);
 }
 
 class ResumeTest : public TrainerTest, public testing::WithParamInterface<ComputeType> {};
