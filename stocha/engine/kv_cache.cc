@@ -38,21 +38,31 @@ KvCache::KvCache(const ModelConfig& config, int64_t capacity)
       keys_(layers_ * heads_ * capacity_ * head_dim_),
       values_(layers_ * heads_ * capacity_ * head_dim_) {}
 
-void KvCache::CopyFrom(const KvCache& source) {
+void KvCache::Truncate(int64_t length) {
+  if (length < 0 || length > length_) {
+    throw Error({.where = "context",
+                 .what = "cannot cut a sequence",
+                 .got = std::to_string(length) + " positions",
+                 .expected = "0 to " + std::to_string(length_)});
+  }
+  length_ = length;
+}
+
+void KvCache::CopyFrom(const KvCache& source, int64_t kept) {
   if (source.layers_ != layers_ || source.heads_ != heads_ || source.head_dim_ != head_dim_ ||
-      source.length_ > capacity_) {
+      source.length_ > capacity_ || kept < 0 || kept > std::min(length_, source.length_)) {
     throw Error({.where = "context",
                  .what = "cannot copy keys and values",
                  .got = std::to_string(source.length_) + " positions, or another model's",
                  .expected = "at most " + std::to_string(capacity_) + " of the same model"});
   }
   length_ = source.length_;
-  if (length_ == 0) return;
-  const size_t bytes = static_cast<size_t>(length_ * head_dim_) * sizeof(float);
+  if (length_ == kept) return;
+  const size_t bytes = static_cast<size_t>((length_ - kept) * head_dim_) * sizeof(float);
   for (int64_t layer = 0; layer < layers_; ++layer) {
     for (int64_t head = 0; head < heads_; ++head) {
-      std::memcpy(Key(layer, head, 0), source.Key(layer, head, 0), bytes);
-      std::memcpy(Value(layer, head, 0), source.Value(layer, head, 0), bytes);
+      std::memcpy(Key(layer, head, kept), source.Key(layer, head, kept), bytes);
+      std::memcpy(Value(layer, head, kept), source.Value(layer, head, kept), bytes);
     }
   }
 }

@@ -19,10 +19,12 @@ class KvCache {
   int64_t capacity() const { return capacity_; }
   int64_t length() const { return length_; }  // positions filled
   void Clear() { length_ = 0; }
+  // Forgets positions from `length` (at most length()) on.
+  void Truncate(int64_t length);
 
   // Takes over the first `source.length()` positions; shapes must be the same, and the capacity
-  // sufficient.
-  void CopyFrom(const KvCache& source);
+  // sufficient. The first `kept` (at most length()) are the same here already and are not copied.
+  void CopyFrom(const KvCache& source, int64_t kept = 0);
 
   // Row of `position`; rows of following positions lie head_dim further each.
   float* Key(int64_t layer, int64_t head, int64_t position) const {

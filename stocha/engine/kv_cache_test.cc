@@ -37,6 +37,28 @@ TEST(KvCacheTest, CopiesWhatIsFilledIntoAnotherCapacity) {
   EXPECT_THROW(small.CopyFrom(source), Error);
 }
 
+TEST(KvCacheTest, CopiesBehindWhatIsTheSameAlreadyAndCuts) {
+  const ModelConfig config = SmallConfig();
+  KvCache source(config, 5);
+  KvCache copy(config, 7);
+  for (int position = 0; position < 4; ++position) {
+    *source.Key(1, 2, position) = static_cast<float>(position);
+    *copy.Key(1, 2, position) = -1;
+  }
+  source.Advance(4);
+  copy.Advance(3);
+  copy.Truncate(2);
+  EXPECT_EQ(copy.length(), 2);
+  copy.CopyFrom(source, 2);
+  EXPECT_EQ(copy.length(), 4);
+  EXPECT_EQ(*copy.Key(1, 2, 1), -1);
+  EXPECT_EQ(*copy.Key(1, 2, 2), 2);
+  EXPECT_EQ(*copy.Key(1, 2, 3), 3);
+  EXPECT_THROW(copy.Truncate(5), Error);
+  EXPECT_THROW(copy.Truncate(-1), Error);
+  EXPECT_THROW(copy.CopyFrom(source, 5), Error);
+}
+
 TEST(KvCacheTest, RefusesMoreThanTheModelsContextAndMoreThanMemory) {
   ModelConfig config = SmallConfig();
   EXPECT_THROW(KvCache(config, 0), Error);
