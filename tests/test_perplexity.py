@@ -39,7 +39,7 @@ def test_perplexity_equals_transformers(stocha, talking, tmp_path, context, stri
     nll, count = reference_nll(talking.model, ids, context, stride)
     arguments = ["--context", context, "--stride", stride, "--json"]
     output = run_ok(stocha, "eval", talking.folder, "--perplexity", file, *arguments)
-    shown = json.loads(output)
+    shown = json.loads(output)["results"][0]
     assert shown["tokens"] == count
     assert shown["nll_per_token"] == pytest.approx(nll / count, rel=1e-4)
     assert shown["perplexity"] == pytest.approx(np.exp(nll / count), rel=1e-3)
@@ -56,7 +56,7 @@ def test_perplexity_of_the_first_tokens_and_of_one_seed(stocha, talking, tmp_pat
 
     def evaluate(*args):
         output = run_ok(stocha, "eval", talking.folder, "--perplexity", file, "--json", *args)
-        return json.loads(output)
+        return json.loads(output)["results"][0]
 
     assert evaluate("--limit-tokens", 11)["tokens"] == 10
     drawn = ["--activation", "stocha:0.5", "--seed"]

@@ -168,8 +168,10 @@ def test_commands_take_a_packed_model(stocha, model, packed, tmp_path, kind):
         for ffn in ("dense", "exact")
     )
     assert dense == exact and len(dense) > 1
-    shown = json.loads(run_ok(stocha, "eval", file, "--perplexity", text, "--json"))
-    plain = json.loads(run_ok(stocha, "eval", model.folder, "--perplexity", text, "--json"))
+    shown, plain = (
+        json.loads(run_ok(stocha, "eval", path, "--perplexity", text, "--json"))["results"][0]
+        for path in (file, model.folder)
+    )
     assert shown["perplexity"] == pytest.approx(plain["perplexity"], rel=0.5)
     ids = json.loads(run_ok(stocha, "encode", file, input=TEXT))
     assert ids == model.tokenizer.encode(TEXT).ids

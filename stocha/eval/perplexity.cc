@@ -7,6 +7,7 @@
 #include "stocha/base/error.h"
 #include "stocha/base/memory.h"
 #include "stocha/engine/kv_cache.h"
+#include "stocha/eval/continuation.h"
 
 namespace stocha {
 namespace {
@@ -74,18 +75,11 @@ class Scorer {
   void AddNll(std::span<const int32_t> targets, PerplexityResult* result) {
     const KernelTable& kernels = workspace_.kernels;
     workspace_.pool->ParallelFor(static_cast<int>(targets.size()), [&](int i, int) {
-      float* row = logits_.data() + i * vocab_size_;
-      const double target = row[targets[i]];
-      const float largest = kernels.max(row, vocab_size_);
-      const double sum = kernels.exp_sum(row, largest, vocab_size_, row);
-      nll_[i] = std::log(sum) + largest - target;
+      nll_[i] = -ScoreToken(kernels, logits_.data() + i * vocab_size_, vocab_size_, targets[i])
+                     .log_probability;
     });
     for (size_t i = 0; i < targets.size(); ++i) {
-      if (!std::isfinite(nll_[i])) {
-        throw Error({.where = "perplexity",
-                     .what = "the model's logits are not finite",
-                     .hint = "the weights are damaged, or the activation is not the model's"});
-      }
+      if (!std::isfinite(nll_[i])) ThrowNotFinite("perplexity");
       result->nll += nll_[i];
       if (options_.token_bytes) result->bytes += options_.token_bytes(targets[i]);
     }
@@ -116,14 +110,14 @@ PerplexityResult Perplexity(const Model& model, std::span<const int32_t> ids,
   Scorer scorer(model, options, workspace);
   const auto tokens = static_cast<int64_t>(ids.size());
   const int64_t windows = CountWindows(tokens, options);
-  PerplexityResult result;
-  int64_t scored_to = 0;  // tokens held by the windows so far
-  for (int64_t window = 0; window < windows; ++window) {
+  PerplexityResult result = options.done;
+  for (int64_t window = result.windows; window < windows; ++window) {
     const int64_t begin = window * options.stride;
     const int64_t end = std::min(begin + options.context, tokens);
+    // What the window before has held to its end.
+    const int64_t scored_to = window == 0 ? 0 : begin - options.stride + options.context;
     const int64_t first_scored = std::max(scored_to - begin, int64_t{1});
     scorer.Score(ids.subspan(begin, end - begin), first_scored, &result);
-    scored_to = end;
     ++result.windows;
     if (progress && !progress(result)) break;
   }

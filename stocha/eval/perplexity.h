@@ -21,15 +21,6 @@
 
 namespace stocha {
 
-struct PerplexityOptions {
-  int64_t context = 1024;  // 2 .. max_position_embeddings
-  int64_t stride = 512;    // 1 .. context
-  Activation activation;
-  uint64_t seed = 0;  // of coins; their rows are positions in the window
-  // The bytes of text that an id stands for; empty: bytes are not counted.
-  std::function<int64_t(int32_t id)> token_bytes;
-};
-
 struct PerplexityResult {
   int64_t windows = 0;
   int64_t tokens = 0;  // scored
@@ -39,6 +30,16 @@ struct PerplexityResult {
   double NllPerToken() const { return nll / static_cast<double>(tokens); }
   double Perplexity() const { return std::exp(NllPerToken()); }
   double BitsPerByte() const { return nll / std::numbers::ln2 / static_cast<double>(bytes); }
+};
+
+struct PerplexityOptions {
+  int64_t context = 1024;  // 2 .. max_position_embeddings
+  int64_t stride = 512;    // 1 .. context
+  Activation activation;
+  uint64_t seed = 0;  // of coins; their rows are positions in the window
+  // The bytes of text that an id stands for; empty: bytes are not counted.
+  std::function<int64_t(int32_t id)> token_bytes;
+  PerplexityResult done;  // of windows that an earlier run has scored; this one goes on behind them
 };
 
 // Called after each window with what is scored so far; returning false ends the run there.
