@@ -114,6 +114,7 @@ Spread SpreadOf(const std::vector<double>& values) {
 
 Spread OverheadPercent(const std::vector<double>& times, const std::vector<double>& base) {
   std::vector<double> ratios;
+  ratios.reserve(times.size());
   for (size_t i = 0; i < times.size(); ++i) ratios.push_back(100 * (times[i] / base[i] - 1));
   Spread spread = SpreadOf(ratios);
   spread.median = 100 * (Quantile(times, 0.5) / Quantile(base, 0.5) - 1);
