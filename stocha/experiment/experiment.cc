@@ -105,6 +105,7 @@ class Reading {
     reader.Path("text.tokenizer", text_.tokenizer, "");
     reader.Paths("text.train", text_.train, "");
     reader.Paths("text.validation", text_.validation, "");
+    reader.Field("text.validation_fraction", text_.validation_fraction, kBelowOne, "");
     reader.RejectUnknownKeys();
     ReplaceText(options.text);
     if (!text_.empty()) AddShards(options.shards);
@@ -209,7 +210,7 @@ class Reading {
   void AddShards(const std::filesystem::path& folder) {
     toml::table data;
     data.insert("train", (folder / "train.tokens").string());
-    if (!text_.validation.empty()) {
+    if (text_.validates()) {
       data.insert("validation", (folder / "validation.tokens").string());
     }
     toml::table table;

@@ -6,7 +6,7 @@
 //   [text]                                # tokenised once; or [base.data] names shards
 //   tokenizer = "tokenizer.json"
 //   train = ["books.jsonl.zst"]
-//   validation = ["other.txt"]
+//   validation = ["other.txt"]           # or validation_fraction = 0.05: the end of `train`
 //
 //   [base]                                # a recipe; keys: docs/recipe-keys.md
 //   ...
@@ -39,7 +39,9 @@ struct ExperimentText {
   std::string tokenizer;
   std::vector<std::string> train;
   std::vector<std::string> validation;
+  double validation_fraction = 0;  // of `train`, held back when `validation` is empty
 
+  bool validates() const { return !validation.empty() || validation_fraction > 0; }
   bool empty() const { return train.empty(); }
 };
 

@@ -127,6 +127,14 @@ TEST(ExperimentTest, TextOnTheCommandLineReplacesTheFiles) {
   EXPECT_EQ(experiment.text.tokenizer, "/base/tokenizer.json");
 }
 
+TEST(ExperimentTest, AShareOfTheTextMayBeHeldBack) {
+  const Experiment experiment =
+      Parse(TwoByTwo("validation = [\"others.txt\"]", "validation_fraction = 0.25"));
+  EXPECT_EQ(experiment.text.validation_fraction, 0.25);
+  EXPECT_EQ(experiment.groups[0].recipe.validation,
+            std::vector<std::string>{"/output/text/validation.tokens"});
+}
+
 TEST(ExperimentTest, BadRecipesAreRefusedWithTheirLine) {
   EXPECT_EQ(ErrorOf(TwoByTwo("hidden_size = 64", "hiden_size = 64")),
             "two.toml:10:1: unknown key \"model.hiden_size\"; did you mean model.hidden_size?");

@@ -1,5 +1,7 @@
 #include "stocha/experiment/text_shards.h"
 
+#include <fmt/format.h>
+
 #include <map>
 #include <optional>
 #include <string>
@@ -26,18 +28,21 @@ constexpr double kLookSeconds = 0.2;
 OrderedJson Describe(const std::vector<std::string>& files) {
   OrderedJson list = OrderedJson::array();
   for (const std::string& file : files) {
-    list.push_back({{"file", fs::path(file).filename().string()}, {"sha256", Sha256HexOfFile(file)}});
+    list.push_back(
+        {{"file", fs::path(file).filename().string()}, {"sha256", Sha256HexOfFile(file)}});
   }
   return list;
 }
 
-void Tokenize(const std::vector<std::string>& files, const ExperimentText& text,
-              const fs::path& shard, const fs::path& stocha,
+// flags: what tokenize is told beside its files, tokenizer and output.
+void Tokenize(const std::vector<std::string>& files, const std::string& tokenizer,
+              const fs::path& shard, const std::vector<std::string>& flags, const fs::path& stocha,
               const std::function<bool()>& stop_requested) {
   std::error_code error;
   if (files.empty() || fs::exists(shard, error)) return;
   std::vector<std::string> arguments = {stocha.string(), "tokenize", "--tokenizer",
-                                        text.tokenizer,  "--output", shard.string()};
+                                        tokenizer,       "--output", shard.string()};
+  arguments.insert(arguments.end(), flags.begin(), flags.end());
   arguments.insert(arguments.end(), files.begin(), files.end());
   const fs::path log = shard.parent_path() / "tokenize.log";
   ChildProcess child(arguments, log);
@@ -73,6 +78,8 @@ OrderedJson MakeShards(const ExperimentText& text, const fs::path& folder, const
   OrderedJson facts = {{"tokenizer_sha256", Sha256HexOfFile(text.tokenizer)},
                        {"train", Describe(text.train)},
                        {"validation", Describe(text.validation)}};
+  const bool splits = text.validation.empty() && text.validation_fraction > 0;
+  if (splits) facts["validation_fraction"] = text.validation_fraction;
   const fs::path source = folder / "text.json";
   const std::string description = facts.dump(1) + "\n";
   MakeDirectories(folder);
@@ -86,10 +93,15 @@ OrderedJson MakeShards(const ExperimentText& text, const fs::path& folder, const
   }
   const fs::path train = folder / "train.tokens";
   const fs::path validation = folder / "validation.tokens";
-  Tokenize(text.train, text, train, stocha, stop_requested);
-  Tokenize(text.validation, text, validation, stocha, stop_requested);
+  std::vector<std::string> flags;
+  if (splits) {
+    flags = {"--validation-fraction", fmt::format("{}", text.validation_fraction),
+             "--validation-output", validation.string()};
+  }
+  Tokenize(text.train, text.tokenizer, train, flags, stocha, stop_requested);
+  Tokenize(text.validation, text.tokenizer, validation, {}, stocha, stop_requested);
   facts["train_tokens"] = TokenShard::Open(train).size();
-  if (!text.validation.empty()) facts["validation_tokens"] = TokenShard::Open(validation).size();
+  if (text.validates()) facts["validation_tokens"] = TokenShard::Open(validation).size();
   return facts;
 }
 
