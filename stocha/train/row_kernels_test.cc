@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -23,8 +24,8 @@ std::vector<float> Values(int seed) {
 }
 
 std::vector<uint16_t> Narrow(const std::vector<float>& values) {
-  std::vector<uint16_t> narrow;
-  for (const float value : values) narrow.push_back(F32ToBF16(value));
+  std::vector<uint16_t> narrow(values.size());
+  std::transform(values.begin(), values.end(), narrow.begin(), F32ToBF16);
   return narrow;
 }
 
@@ -69,8 +70,8 @@ TEST(RowKernels, BFloat16IsRoundedOnceOnTheStore) {
   for (const RowKernels* kernels : Available()) {
     const std::vector<uint16_t> x = Narrow(Values(2));
     const std::vector<float> weight = Values(3);
-    std::vector<float> wide_x;
-    for (const uint16_t value : x) wide_x.push_back(BF16ToF32(value));
+    std::vector<float> wide_x(kSize);
+    std::transform(x.begin(), x.end(), wide_x.begin(), BF16ToF32);
     std::vector<float> wide(kSize);
     std::vector<uint16_t> narrow(kSize);
     const float inverse_rms = kernels->rms_norm_f32({.size = kSize,
