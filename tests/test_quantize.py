@@ -158,6 +158,26 @@ def test_transformers_agrees_on_the_converted_model(stocha, packed, unpacked, ki
     assert sorted(errors)[3] < 1e-4 and max(errors) < 0.03, errors
 
 
+@pytest.mark.parametrize("kind", ["q8_0", "q4_k", "mixed"])
+def test_inputs_of_16_bits_are_nearly_what_the_weights_say(
+    stocha, packed, unpacked, kind, tmp_path
+):
+    unpacked(kind)
+    folder = packed(kind).with_suffix(".dir")
+    reference = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    with torch.no_grad():
+        expected = reference(torch.arange(5, 12)[None]).logits[0]
+    error = {}
+    for bits in ("8", "16"):
+        ids = "5,6,7,8,9,10,11"
+        output = tmp_path / bits
+        command = ["logits", packed(kind), "--ids", ids, "--output", output]
+        run_ok(stocha, *command, "--input-bits", bits)
+        got = safetensors.torch.load_file(output)["logits"]
+        error[bits] = float((got - expected).norm() / expected.norm())
+    assert error["16"] < 2e-4 and error["16"] < error["8"] / 30, error
+
+
 @pytest.mark.parametrize("kind", TYPES)
 def test_commands_take_a_packed_model(stocha, model, packed, tmp_path, kind):
     file = packed(kind)

@@ -20,10 +20,11 @@ struct EngineFlags {
   std::string activation;  // empty: the checkpoint's
   std::string ffn = "auto";
   uint64_t seed = 0;
-  int threads = 0;  // 0: all processors
+  int input_bits = 8;  // 8 or 16
+  int threads = 0;     // 0: all processors
 };
 
-// MODEL, --activation, --ffn, --seed and --threads.
+// MODEL, --activation, --ffn, --input-bits, --seed and --threads.
 void AddEngineFlags(CLI::App* sub, EngineFlags* flags);
 
 // What --activation says, or `otherwise` where it is empty. Throws UsageError.

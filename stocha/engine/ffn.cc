@@ -126,8 +126,9 @@ class Block {
 
  private:
   float* Act(int64_t t) { return act_.data() + t * kNeuronBlock; }
-  // One token has a kernel of its own for packed neurons.
-  bool Alone() const { return count_ == 1 && IsPacked(weights_.up.type); }
+  // One token of 8 bits has a kernel of its own for packed neurons.
+  bool HasKernel() const { return IsPacked(weights_.up.type) && x_.fine.count == 0; }
+  bool Alone() const { return count_ == 1 && HasKernel(); }
 
   // act_ = the gate where its high plane says that the neuron may fire, 0 elsewhere.
   void ScreenGate() {
@@ -150,8 +151,8 @@ class Block {
         read[i] = true;
       }
       const auto token = static_cast<int32_t>(t);
-      Dot(kernels_, weights_.gate, {.count = count, .index = candidates.data()},
-          x_.Select(&token, 1), gate.data(), kNeuronBlock);
+      Dot(kernels_, weights_.gate, {.count = count, .index = candidates.data()}, x_.Only(&token),
+          gate.data(), kNeuronBlock);
       for (int64_t i = 0; i < count; ++i) act[candidates[i] - first_] = gate[i];
     }
     bytes_ += std::ranges::count(read, true) * LowPlaneBytes(weights_.gate.cols);
@@ -208,9 +209,9 @@ class Block {
     }
     if (weights_.on_disk) ReadAheadOf({firing.data(), static_cast<size_t>(count)});
     const auto token = static_cast<int32_t>(t);
-    const Input x = x_.Select(&token, 1);
+    const Input x = x_.Only(&token);
     float* out = out_ + t * weights_.down.cols;
-    if (IsPacked(weights_.up.type)) {
+    if (HasKernel()) {
       RunNeurons(kernels_, weights_.up, weights_.down, {.count = count, .index = firing.data()},
                  act.data(), x.quantized, out);
       return;

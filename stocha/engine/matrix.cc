@@ -25,6 +25,27 @@ const PackedKernels& PackedOf(const KernelTable& kernels, WeightType type) {
   return type == WeightType::kQ4_0 ? kernels.q4_0 : kernels.q4_k;
 }
 
+void DotOnce(const KernelTable& kernels, const Matrix& matrix, const RowSet& rows,
+             const Input& input, float* out, int64_t out_stride) {
+  switch (matrix.type) {
+    case WeightType::kF32:
+      return kernels.f32.dot(SelectRows<float>(matrix.data, matrix.stride, rows), input.x,
+                             matrix.cols, out, out_stride);
+    case WeightType::kBF16:
+      return kernels.bf16.dot(SelectRows<uint16_t>(matrix.data, matrix.stride, rows), input.x,
+                              matrix.cols, out, out_stride);
+    case WeightType::kPlanes:
+      return kernels.planes.dot(PackedRows(matrix, rows),
+                                SelectRows<uint8_t>(matrix.low, matrix.low_stride, rows),
+                                input.quantized, out, out_stride);
+    case WeightType::kQ6_K:
+      return kernels.q6_k(PackedRows(matrix, rows), input.quantized, out, out_stride);
+    default:
+      return PackedOf(kernels, matrix.type)
+          .dot(PackedRows(matrix, rows), input.quantized, out, out_stride);
+  }
+}
+
 }  // namespace
 
 PackedFormat FormatOf(WeightType type) {
@@ -73,17 +94,28 @@ int64_t Matrix::RowBytes() const {
   }
 }
 
-Input Input::Select(const int32_t* index, int64_t count) const {
-  Input selected = *this;
-  selected.x.index = index;
-  selected.x.count = count;
-  selected.quantized.index = index;
-  selected.quantized.count = count;
-  return selected;
+Input Input::Only(const int32_t* t) const {
+  Input one = *this;
+  one.x.index = t;
+  one.x.count = 1;
+  one.quantized.index = t;
+  one.quantized.count = 1;
+  if (fine.count == 0) return one;
+  one.fine.index += ptrdiff_t{2} * *t;
+  one.fine.count = 2;
+  return one;
 }
 
-QuantizedBuffer::QuantizedBuffer(int64_t vectors, int64_t n) : n_(n) {
+QuantizedBuffer::QuantizedBuffer(int64_t vectors, int64_t n, QuantizedDepth depth)
+    : n_(n), vectors_(vectors) {
   if (n % kBlock != 0) return;
+  if (depth == QuantizedDepth::kFine) {
+    for (int64_t t = 0; t < vectors_; ++t) {
+      pairs_.push_back(static_cast<int32_t>(t));
+      pairs_.push_back(static_cast<int32_t>(vectors_ + t));
+    }
+    vectors *= 2;
+  }
   const int64_t blocks = vectors * QuantizedRows::BlockStride(n);
   values_ = Buffer<int8_t>(vectors * QuantizedRows::Stride(n));
   scale_ = Buffer<float>(blocks);
@@ -94,9 +126,24 @@ QuantizedBuffer::QuantizedBuffer(int64_t vectors, int64_t n) : n_(n) {
 
 void QuantizedBuffer::Set(const KernelTable& kernels, int64_t t, const float* x) {
   if (values_.size() == 0) return;  // no matrix of n columns is packed
-  const int64_t block = t * QuantizedRows::BlockStride(n_);
+  SetAt(kernels, t, x);
+  if (pairs_.empty()) return;
+  const int8_t* values = values_.data() + t * QuantizedRows::Stride(n_);
+  const float* scale = scale_.data() + t * QuantizedRows::BlockStride(n_);
+  std::vector<float> rest(static_cast<size_t>(n_));
+  for (int64_t i = 0; i < n_; i += kBlock / 2) {
+    const int8_t* half = values + i / 128 * 128 + i % kBlock / 16 * 64 + i % 128 / kBlock * 16;
+    for (int64_t j = 0; j < kBlock / 2; ++j) {
+      rest[i + j] = x[i + j] - scale[i / kBlock] * static_cast<float>(half[j]);
+    }
+  }
+  SetAt(kernels, vectors_ + t, rest.data());
+}
+
+void QuantizedBuffer::SetAt(const KernelTable& kernels, int64_t at, const float* x) {
+  const int64_t block = at * QuantizedRows::BlockStride(n_);
   kernels.quantize(x, n_,
-                   {.values = values_.data() + t * QuantizedRows::Stride(n_),
+                   {.values = values_.data() + at * QuantizedRows::Stride(n_),
                     .scale = scale_.data() + block,
                     .sum = sum_.data() + block,
                     .first_sum = first_sum_.data() + block,
@@ -113,24 +160,31 @@ QuantizedRows QuantizedBuffer::Vectors(int64_t count) const {
           .count = count};
 }
 
+QuantizedRows QuantizedBuffer::FineVectors(int64_t count) const {
+  if (pairs_.empty()) return {};
+  QuantizedRows pairs = Vectors(2 * count);
+  pairs.index = pairs_.data();
+  return pairs;
+}
+
 void Dot(const KernelTable& kernels, const Matrix& matrix, const RowSet& rows, const Input& input,
          float* out, int64_t out_stride) {
-  switch (matrix.type) {
-    case WeightType::kF32:
-      return kernels.f32.dot(SelectRows<float>(matrix.data, matrix.stride, rows), input.x,
-                             matrix.cols, out, out_stride);
-    case WeightType::kBF16:
-      return kernels.bf16.dot(SelectRows<uint16_t>(matrix.data, matrix.stride, rows), input.x,
-                              matrix.cols, out, out_stride);
-    case WeightType::kPlanes:
-      return kernels.planes.dot(PackedRows(matrix, rows),
-                                SelectRows<uint8_t>(matrix.low, matrix.low_stride, rows),
-                                input.quantized, out, out_stride);
-    case WeightType::kQ6_K:
-      return kernels.q6_k(PackedRows(matrix, rows), input.quantized, out, out_stride);
-    default:
-      return PackedOf(kernels, matrix.type)
-          .dot(PackedRows(matrix, rows), input.quantized, out, out_stride);
+  if (!IsPacked(matrix.type) || input.fine.count == 0) {
+    return DotOnce(kernels, matrix, rows, input, out, out_stride);
+  }
+  constexpr int64_t kRows = 256;  // at a time
+  Input pairs = input;
+  pairs.quantized = input.fine;
+  std::vector<float> products(static_cast<size_t>(pairs.quantized.count * kRows));
+  for (int64_t begin = 0; begin < rows.count; begin += kRows) {
+    RowSet part = {.count = std::min(kRows, rows.count - begin), .first = rows.first + begin};
+    if (rows.index != nullptr) part.index = rows.index + begin;
+    DotOnce(kernels, matrix, part, pairs, products.data(), part.count);
+    for (int64_t t = 0; t < input.quantized.count; ++t) {
+      const float* product = products.data() + 2 * t * part.count;
+      float* sum = out + t * out_stride + begin;
+      for (int64_t r = 0; r < part.count; ++r) sum[r] = product[r] + product[part.count + r];
+    }
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 #include "stocha/base/memory.h"
 #include "stocha/kernels/kernels.h"
@@ -49,22 +50,31 @@ struct RowSet {
 struct Input {
   Rows<const float> x;
   QuantizedRows quantized;
+  QuantizedRows fine;  // two for each of them (QuantizedBuffer::FineVectors), or none
 
-  // Those of `index`.
-  Input Select(const int32_t* index, int64_t count) const;
+  // Vector *t alone; t is borrowed.
+  Input Only(const int32_t* t) const;
 };
 
-// Room for the 8-bit form of vectors of n values, n a multiple of 32; empty for any other n.
+// Room for the 8-bit form of vectors of n values, n a multiple of 32; empty for any other n. With
+// kFine, room for what that form leaves of each vector, in 8 bits again: 16 bits in all.
+enum class QuantizedDepth : uint8_t { kCoarse, kFine };
 class QuantizedBuffer {
  public:
-  QuantizedBuffer(int64_t vectors, int64_t n);
+  QuantizedBuffer(int64_t vectors, int64_t n, QuantizedDepth depth = QuantizedDepth::kCoarse);
 
-  // Vector `t` becomes x ([n]). Several threads may set different vectors.
+  // Vector `t` becomes x ([n]), its rest too. Several threads may set different vectors.
   void Set(const KernelTable& kernels, int64_t t, const float* x);
   QuantizedRows Vectors(int64_t count) const;
+  // Vector and rest, vector and rest ...: 2 * count; none where there are no rests.
+  QuantizedRows FineVectors(int64_t count) const;
 
  private:
+  void SetAt(const KernelTable& kernels, int64_t at, const float* x);
+
   int64_t n_;
+  int64_t vectors_;
+  std::vector<int32_t> pairs_;  // 0, vectors_, 1, vectors_ + 1 ...
   Buffer<int8_t> values_;
   Buffer<float> scale_;
   Buffer<int32_t> sum_;
@@ -72,7 +82,8 @@ class QuantizedBuffer {
   Buffer<float> energy_;
 };
 
-// out[t * out_stride + r] = row r of the set times vector t, as the kernel of the type has it.
+// out[t * out_stride + r] = row r of the set times vector t, as the kernel of the type has it; of
+// packed rows and fine vectors, times the vector in 8 bits plus times its rest.
 void Dot(const KernelTable& kernels, const Matrix& matrix, const RowSet& rows, const Input& input,
          float* out, int64_t out_stride);
 

@@ -76,6 +76,23 @@ TEST_P(EveryPackedType, SameBitsHoweverTheWorkIsDivided) {
   ExpectSameBitsOfVectorSets(model, ids, "relu");
 }
 
+TEST_P(EveryPackedType, FineInputsGiveTheSameBitsHoweverTheWorkIsDivided) {
+  const RandomModel random(BlockConfig(320, Architecture::kQwen3));
+  const TemporaryFile file("fine");
+  WritePacked(SourceOf(random), GetParam(), file.path());
+  const Model model = LoadPacked(file.path());
+  const std::vector<int32_t> ids = RandomIds(random.config(), 20);
+  constexpr QuantizedDepth kFine = QuantizedDepth::kFine;
+  const std::vector<float> expected = PackedLogits(model, ids, "relu", {.depth = kFine});
+  for (const FfnMode mode : {FfnMode::kDense, FfnMode::kExact}) {
+    for (const size_t piece : {1, 7}) {
+      EXPECT_EQ(PackedLogits(model, ids, "relu",
+                             {.mode = mode, .threads = 3, .piece = piece, .depth = kFine}),
+                expected);
+    }
+  }
+}
+
 TEST_P(EveryPackedType, RowsGiveTheSameBitsHoweverTheWorkIsDivided) {
   const RandomModel random(BlockConfig(320, Architecture::kLlama));
   const TemporaryFile file("rows-divided");
@@ -126,7 +143,7 @@ TEST(PackedModelTest, UnpackRowsGivesBackRows) {
   }
 }
 
-// A model in memory of the values in the file differs in that its inputs are not in 8 bits.
+// A model in memory of the values in the file differs in that its inputs are not in 8 or 16 bits.
 TEST_P(EveryPackedType, NearTheModelOfTheUnpackedValues) {
   const RandomModel random(BlockConfig(64, Architecture::kLlama));
   const TemporaryFile file("near");
@@ -143,6 +160,9 @@ TEST_P(EveryPackedType, NearTheModelOfTheUnpackedValues) {
   const std::vector<float> got = PackedLogits(LoadPacked(file.path()), ids, "silu", {});
   const std::vector<float> expected = PackedLogits(LoadPacked(plain_file.path()), ids, "silu", {});
   EXPECT_LT(RelativeDifference(got, expected), 0.03);
+  const std::vector<float> fine =
+      PackedLogits(LoadPacked(file.path()), ids, "silu", {.depth = QuantizedDepth::kFine});
+  EXPECT_LT(RelativeDifference(fine, expected), 2e-4);
 }
 
 TEST(PackedModelTest, UnpackRowsGivesBackWhatWasWritten) {

@@ -31,10 +31,10 @@ Workspace::Workspace(const ModelConfig& config, ThreadPool* threads, const Optio
       key(kPassTokens * config.kv_size()),
       value(kPassTokens * config.kv_size()),
       attention(kPassTokens * config.q_size()),
-      normed_bytes(kPassTokens, config.hidden_size),
-      attention_bytes(kPassTokens, config.q_size()),
+      normed_bytes(kPassTokens, config.hidden_size, options.depth),
+      attention_bytes(kPassTokens, config.q_size(), options.depth),
       hidden(kPassTokens * config.intermediate_size),
-      hidden_bytes(kPassTokens, config.intermediate_size),
+      hidden_bytes(kPassTokens, config.intermediate_size, options.depth),
       rope(kPassTokens * config.head_dim),
       ffn_blocks(NeuronBlocks(config) * kPassTokens * config.hidden_size),
       logits(kPassTokens * config.vocab_size),
@@ -45,18 +45,21 @@ Workspace::Workspace(const ModelConfig& config, ThreadPool* threads, const Optio
 
 Input Workspace::Normed(int64_t tokens) const {
   return {.x = {.data = normed.data(), .stride = normed.size() / kPassTokens, .count = tokens},
-          .quantized = normed_bytes.Vectors(tokens)};
+          .quantized = normed_bytes.Vectors(tokens),
+          .fine = normed_bytes.FineVectors(tokens)};
 }
 
 Input Workspace::Attended(int64_t tokens) const {
   return {
       .x = {.data = attention.data(), .stride = attention.size() / kPassTokens, .count = tokens},
-      .quantized = attention_bytes.Vectors(tokens)};
+      .quantized = attention_bytes.Vectors(tokens),
+      .fine = attention_bytes.FineVectors(tokens)};
 }
 
 Input Workspace::Hidden(int64_t tokens) const {
   return {.x = {.data = hidden.data(), .stride = hidden.size() / kPassTokens, .count = tokens},
-          .quantized = hidden_bytes.Vectors(tokens)};
+          .quantized = hidden_bytes.Vectors(tokens),
+          .fine = hidden_bytes.FineVectors(tokens)};
 }
 
 }  // namespace stocha

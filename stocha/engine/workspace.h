@@ -79,6 +79,7 @@ struct Workspace {
     FfnMode ffn_mode = FfnMode::kAuto;
     float screen_width = kScreenWidth;
     Isa isa = SelectedIsa();
+    QuantizedDepth depth = QuantizedDepth::kCoarse;  // of vectors that packed rows meet
   };
   // Borrows `pool`.
   Workspace(const ModelConfig& config, ThreadPool* pool, const Options& options);
