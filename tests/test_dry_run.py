@@ -106,7 +106,9 @@ def test_bad_input_is_one_line(build_dir, recipe, tmp_path):
 
 
 def test_every_recipe_of_ours_is_read(stocha, repo):
-    recipes = sorted((repo / "recipes").glob("*.toml"))
+    # Files with arms hold a grid of runs, which `stocha experiment` reads.
+    recipes = sorted(path for path in (repo / "recipes").glob("*.toml")
+                     if "[[arm]]" not in path.read_text())
     sizes = {"lm1.5b": 1.5e9, "lm3b": 3e9, "demo": 4.2e6}
     assert {path.stem for path in recipes} >= set(sizes)
     for path in recipes:
