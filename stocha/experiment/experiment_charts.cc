@@ -34,6 +34,7 @@ Chart LayerSparsityChart(Runs runs, const std::vector<std::vector<double>>& spar
   for (size_t i = 0; i < runs.size(); ++i) {
     Series series = RunSwatch(i, Ink::kCurve);
     series.label = runs[i].name;
+    series.end_label = runs[i].name;
     for (size_t layer = 0; layer < sparsity[i].size(); ++layer) {
       series.points.push_back({static_cast<double>(layer), sparsity[i][layer]});
     }

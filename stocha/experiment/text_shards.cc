@@ -66,6 +66,12 @@ void CompleteVocabularies(Experiment* experiment) {
     Recipe& recipe = group.recipe;
     if (recipe.model.vocab_size != 0 || recipe.tokenizer.empty()) continue;
     if (!recipe.init_from.empty() && recipe.model == ModelConfig{}) continue;  // its own
+    std::error_code error;
+    if (!fs::exists(recipe.tokenizer, error)) {
+      throw Error({.where = recipe.tokenizer,
+                   .what = "no such tokenizer",
+                   .hint = "train one on the text with tools/train_tokenizer.py"});
+    }
     if (!sizes.contains(recipe.tokenizer)) {
       sizes[recipe.tokenizer] = Tokenizer::FromFile(recipe.tokenizer).vocab_size();
     }
