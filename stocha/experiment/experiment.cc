@@ -186,6 +186,7 @@ class Reading {
 
   void CheckNames(const std::vector<Variant>& variants, const std::string& kind) const {
     std::vector<std::string> names;
+    names.reserve(variants.size());
     for (const Variant& variant : variants) names.push_back(variant.name);
     CheckDistinct(names, source_.file, "one name of [[" + kind + "]]");
   }
@@ -243,6 +244,7 @@ Recipe RunGroup::RecipeOf(const ExperimentRun& run) const {
 
 std::vector<ExperimentRun> RunGroup::FirstRuns() const {
   std::vector<ExperimentRun> runs;
+  runs.reserve(learning_rates.size());
   for (const double rate : learning_rates) {
     runs.push_back({.seed = seeds[0], .learning_rate = rate});
   }
@@ -251,6 +253,7 @@ std::vector<ExperimentRun> RunGroup::FirstRuns() const {
 
 std::vector<ExperimentRun> RunGroup::OtherRuns(double learning_rate) const {
   std::vector<ExperimentRun> runs;
+  runs.reserve(seeds.size());
   for (size_t i = 1; i < seeds.size(); ++i) {
     runs.push_back({.seed = seeds[i], .learning_rate = learning_rate});
   }

@@ -183,6 +183,7 @@ class Runner {
 
   std::vector<GroupResult> Groups() const {
     std::vector<GroupResult> groups;
+    groups.reserve(experiment_.groups.size());
     for (const RunGroup& group : experiment_.groups) groups.push_back(SumUp(group, results_.runs));
     return groups;
   }
