@@ -10,7 +10,10 @@
 namespace stocha {
 
 Chart FrontierChart(const std::vector<GroupResult>& arms, const std::vector<RunResult>& all) {
-  Chart chart{.title = "Validation loss over sparsity", .height = 270, .x_name = "silent, %"};
+  Chart chart{.title = "Validation loss over sparsity",
+              .height = 270,
+              .x_bounds = {0, 100},
+              .x_name = "silent, %"};
   for (size_t i = 0; i < arms.size(); ++i) {
     Series series = RunSwatch(i, Ink::kFilled);
     series.label = arms[i].arm;
@@ -49,6 +52,7 @@ Chart MeanSparsityChart(Runs runs) {
               .height = 300,
               .y_format = NumberFormat::kPercent,
               .x_bounds = {0, LastStep(runs)},
+              .y_bounds = {0, 1},
               .lines = SwitchLines(runs, false)};
   for (size_t i = 0; i < runs.size(); ++i) {
     std::vector<Point> points;

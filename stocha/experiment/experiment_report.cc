@@ -94,7 +94,8 @@ std::string GroupTable(const std::vector<Section>& sections) {
     for (const GroupResult* group : section.groups) {
       std::string scan;
       for (size_t i = 0; i < group->scan_losses.size() && group->scan_losses.size() > 1; ++i) {
-        scan += fmt::format("{}{}: {}", i == 0 ? "" : ", ", Rate(group->learning_rates[i]),
+        if (!std::isfinite(group->scan_losses[i])) continue;
+        scan += fmt::format("{}{}: {}", scan.empty() ? "" : ", ", Rate(group->learning_rates[i]),
                             Loss(group->scan_losses[i]));
       }
       table.Row({group->arm, Loss(group->mean_loss), Loss(group->spread),
@@ -121,8 +122,8 @@ std::string_view StatusName(RunStatus status) {
 
 std::string RunTable(const ExperimentResults& results) {
   Table table("Every run that was started",
-              {"Run", "Status", "Parameters", "Tokens", "Validation loss", "Before the switch",
-               "At the switch, as at inference", "Sparsity", "Minutes"});
+              {"Run", "Status", "Parameters", "Tokens", "Validation loss", "Before switch",
+               "After switch", "Sparsity", "Minutes"});
   for (const RunResult& run : results.runs) {
     table.Row({run.run, run.error.empty() ? std::string(StatusName(run.status)) : run.error,
                FormatWhole(run.params), FormatWhole(run.tokens), Loss(run.val_loss),
