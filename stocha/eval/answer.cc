@@ -1,6 +1,7 @@
 #include "stocha/eval/answer.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <vector>
 

@@ -101,6 +101,14 @@ TEST_F(PerplexityTest, ProgressIsToldOfEveryWindowAndMayStop) {
       });
   EXPECT_EQ(seen, (std::vector<int64_t>{9, 14, 19}));
   EXPECT_EQ(result.tokens, 19);
+  // Another run goes on from there to the same end.
+  PerplexityOptions rest = options;
+  rest.done = result;
+  const PerplexityResult resumed = Perplexity(random_.model(), ids, rest, workspace_);
+  const PerplexityResult whole = Perplexity(random_.model(), ids, options, workspace_);
+  EXPECT_EQ(resumed.nll, whole.nll);
+  EXPECT_EQ(resumed.tokens, whole.tokens);
+  EXPECT_EQ(resumed.windows, 5);
 }
 
 TEST_F(PerplexityTest, RefusesWhatCannotBeScored) {

@@ -1,5 +1,7 @@
 #include "stocha/eval/question.h"
 
+#include <algorithm>
+
 #include "stocha/eval/answer.h"
 #include "stocha/eval/text.h"
 
