@@ -35,6 +35,7 @@ OrderedJson ResumeHeader(const EvalFlags& flags, const Activation& activation) {
           {"model", ModelFingerprint(flags.engine.model)},
           {"activation", ToString(activation)},
           {"screened", flags.engine.ffn == "screened"},
+          {"input_bits", flags.engine.input_bits},
           {"seed", flags.engine.seed},
           {"tasks", std::move(tasks)}};
 }
