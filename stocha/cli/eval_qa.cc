@@ -76,17 +76,19 @@ void AnswerMissing(EvalRun& run, int64_t task, const Questions& questions,
   uint64_t done = total - missing.size();
   const uint64_t done_before = done;
   Progress progress({.label = "qa", .unit = "questions", .total = total, .start = done_before});
-  SampleAll(run.engine.model, prompts, options, run.engine.workspace,
-            [&](int64_t prompt, const std::vector<std::vector<int32_t>>& samples) {
-              Json answers = Json::array();
-              for (const std::vector<int32_t>& ids : samples) {
-                answers.push_back(ExtractAnswer(run.tokenizer, ids));
-              }
-              run.log.Add(task, missing[prompt], {{"answers", std::move(answers)}});
-              ++done;
-              progress.Update(done, static_cast<double>(done - done_before), "");
-              return !run.stop.requested();
-            });
+  SampleAll(
+      run.engine.model, prompts, options, run.engine.workspace,
+      [&](int64_t prompt, const std::vector<std::vector<int32_t>>& samples) {
+        Json answers = Json::array();
+        for (const std::vector<int32_t>& ids : samples) {
+          answers.push_back(ExtractAnswer(run.tokenizer, ids));
+        }
+        run.log.Add(task, missing[prompt], {{"answers", std::move(answers)}});
+        ++done;
+        progress.Update(done, static_cast<double>(done - done_before), "");
+        return !run.stop.requested();
+      },
+      [&run] { return run.stop.requested(); });
   if (done < total) StopIfAsked(run);
 }
 

@@ -77,8 +77,8 @@ class Sampling {
     logits_ = Buffer<float>(slots * vocab_size_);
   }
 
-  void Run(const SamplesCallback& on_done) {
-    while (true) {
+  void Run(const SamplesCallback& on_done, const std::function<bool()>& cancelled) {
+    while (!cancelled || !cancelled()) {
       Begin();
       std::vector<Step> steps = PromptSteps();
       for (Slot& slot : slots_) {
@@ -260,10 +260,10 @@ class Sampling {
 }  // namespace
 
 void SampleAll(const Model& model, std::span<const SamplePrompt> prompts,
-               const SamplingOptions& options, Workspace& workspace,
-               const SamplesCallback& on_done) {
+               const SamplingOptions& options, Workspace& workspace, const SamplesCallback& on_done,
+               const std::function<bool()>& cancelled) {
   if (prompts.empty()) return;
-  Sampling(model, prompts, options, workspace).Run(on_done);
+  Sampling(model, prompts, options, workspace).Run(on_done, cancelled);
 }
 
 }  // namespace stocha

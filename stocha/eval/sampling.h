@@ -37,10 +37,11 @@ using SamplesCallback =
 
 // A sample depends on its prompt, its seed and the options alone: `stocha generate` gives the same.
 // What prompts begin with in common, one after the other, is computed once. Throws Error on a
-// prompt that is empty or too long, and when logits are not finite. Adds to workspace.stats.
+// prompt that is empty or too long, and when logits are not finite. Ends early once `cancelled`
+// (may be empty) says so; it is asked between tokens. Adds to workspace.stats.
 void SampleAll(const Model& model, std::span<const SamplePrompt> prompts,
-               const SamplingOptions& options, Workspace& workspace,
-               const SamplesCallback& on_done);
+               const SamplingOptions& options, Workspace& workspace, const SamplesCallback& on_done,
+               const std::function<bool()>& cancelled = {});
 
 }  // namespace stocha
 
