@@ -41,7 +41,9 @@ TEST(MemoryTest, CountsWhatTheProcessTouches) {
     std::fill(buffer.data(), buffer.data() + kSize, 'x');
     EXPECT_GE(ResidentBytes(), before + kSize * 3 / 4);
   }
+#ifndef __SANITIZE_ADDRESS__  // which keeps what is freed for a while
   EXPECT_LT(ResidentBytes(), before + kSize / 2);
+#endif
   EXPECT_GE(PeakResidentBytes(), before + kSize * 3 / 4);
 }
 

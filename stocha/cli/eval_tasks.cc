@@ -5,6 +5,7 @@
 
 #include "stocha/base/error.h"
 #include "stocha/base/file.h"
+#include "stocha/base/sha256.h"
 #include "stocha/eval/fingerprint.h"
 
 namespace stocha {
@@ -46,7 +47,7 @@ std::string_view EvalKindName(EvalKind kind) {
 }
 
 OrderedJson DescribeTask(const EvalFlags& flags, const EvalTask& task) {
-  OrderedJson json = {{"kind", EvalKindName(task.kind)}, {"sha256", Sha256(ReadFile(task.file))}};
+  OrderedJson json = {{"kind", EvalKindName(task.kind)}, {"sha256", Sha256HexOfFile(task.file)}};
   if (task.kind == EvalKind::kPerplexity) {
     json["context"] = flags.context;
     json["stride"] = flags.stride;

@@ -11,6 +11,7 @@
 #include "stocha/base/error.h"
 #include "stocha/base/file.h"
 #include "stocha/base/progress.h"
+#include "stocha/base/sha256.h"
 #include "stocha/base/stop_signal.h"
 #include "stocha/cli/command.h"
 #include "stocha/cli/trainer_program.h"

@@ -1,7 +1,6 @@
 #include "stocha/data/token_shard.h"
 
 #include <fmt/format.h>
-#include <sha2.h>
 
 #include <algorithm>
 #include <bit>
@@ -10,6 +9,7 @@
 #include <system_error>
 
 #include "stocha/base/error.h"
+#include "stocha/base/sha256.h"
 
 namespace stocha {
 namespace {
@@ -109,13 +109,9 @@ std::vector<fs::path> ShardFiles(const fs::path& path) {
 }  // namespace
 
 TokenizerDigest DigestTokenizer(const fs::path& tokenizer_json) {
-  const MappedFile file = MappedFile::Open(tokenizer_json);
-  SHA2_CTX context;
-  SHA256Init(&context);
-  SHA256Update(&context, reinterpret_cast<const uint8_t*>(file.bytes().data()),
-               file.bytes().size());
-  std::array<uint8_t, SHA256_DIGEST_LENGTH> digest{};
-  SHA256Final(digest.data(), &context);
+  Sha256 sum;
+  sum.Add(MappedFile::Open(tokenizer_json).bytes());
+  const Sha256::Digest digest = sum.Finish();
   TokenizerDigest first{};
   std::memcpy(first.data(), digest.data(), first.size());
   return first;

@@ -1,14 +1,11 @@
-// Which model or file an evaluation was of, as a SHA-256 in hexadecimal.
+// Which model an evaluation was of, as a SHA-256 in hexadecimal.
 #ifndef STOCHA_EVAL_FINGERPRINT_H_
 #define STOCHA_EVAL_FINGERPRINT_H_
 
 #include <filesystem>
 #include <string>
-#include <string_view>
 
 namespace stocha {
-
-std::string Sha256(std::string_view bytes);
 
 // Of a model directory or a packed file: names, sizes and, of files that are large, evenly spread
 // pieces. Two models of one training run differ in every piece of their weights. Throws Error when

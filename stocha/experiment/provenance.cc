@@ -1,14 +1,12 @@
 #include "stocha/experiment/provenance.h"
 
 #include <fmt/format.h>
-#include <sha2.h>
 
 #include <array>
 #include <cctype>
 #include <cstdio>
 #include <memory>
 
-#include "stocha/base/file.h"
 #include "stocha/bench/machine.h"
 
 namespace stocha {
@@ -22,23 +20,6 @@ std::string Quote(const std::string& text) {
 }
 
 }  // namespace
-
-std::string Sha256Hex(std::string_view bytes) {
-  SHA2_CTX context;
-  SHA256Init(&context);
-  SHA256Update(&context, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
-  std::array<uint8_t, SHA256_DIGEST_LENGTH> digest{};
-  SHA256Final(digest.data(), &context);
-  std::string text;
-  for (const uint8_t byte : digest) text += fmt::format("{:02x}", byte);
-  return text;
-}
-
-std::string Sha256HexOfFile(const std::filesystem::path& file) {
-  const MappedFile mapped = MappedFile::Open(file);
-  const auto bytes = mapped.bytes();
-  return Sha256Hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-}
 
 nlohmann::ordered_json MachineFacts() {
   const Machine machine = DescribeMachine(SelectedIsa());

@@ -5,13 +5,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <string_view>
 
 namespace stocha {
-
-// In hexadecimal.
-std::string Sha256Hex(std::string_view bytes);
-std::string Sha256HexOfFile(const std::filesystem::path& file);
 
 // {"cpu": .., "cores": ..}
 nlohmann::ordered_json MachineFacts();

@@ -10,6 +10,7 @@
 
 #include "stocha/base/error.h"
 #include "stocha/base/file.h"
+#include "stocha/base/sha256.h"
 #include "stocha/data/token_shard.h"
 #include "stocha/experiment/child_process.h"
 #include "stocha/experiment/last_lines.h"
