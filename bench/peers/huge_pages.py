@@ -1,4 +1,4 @@
-"""Huge pages for a rival that does not ask for them itself, as stocha does for its own weights."""
+"""Huge pages for a rival that does not ask for them itself, and for files that fell out of memory."""
 
 import mmap
 import os

@@ -71,6 +71,8 @@ def measure_row(row: Row, options: Options, log: Log) -> list[dict]:
     if len(rounds) >= options.rounds:
         return rounds[: options.rounds]
     rival = rival_of(row, rounds[-1]["rival"]["setting"] if rounds else None)
+    if not options.rival_only:
+        stocha_bench.read_in(row)
     try:
         with burners(row.burners):
             for number in range(len(rounds) + 1, options.rounds + 1):

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import os
 import pathlib
 import subprocess
 import sys
 
+from peers import huge_pages
 from peers.rows import Row
 
 REQUIRED = (
@@ -27,6 +29,14 @@ def bench_command(program: pathlib.Path, row: Row, sparsity: float) -> list[str]
     for mode in row.modes:
         command += ["--ffn", mode]
     return command + ["--json"]
+
+
+def read_in(row: Row) -> None:
+    """The models of the row that an earlier `stocha bench` has left, as the rival's is."""
+    cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    models = f"{row.shape}_{row.stocha_type}_*.gguf"
+    for model in pathlib.Path(cache, "stocha-bench").glob(models):
+        huge_pages.read_in(model)
 
 
 def bench(program: pathlib.Path, row: Row, sparsity: float) -> dict:
