@@ -62,7 +62,7 @@ svg .end{text-anchor:end}
 table{border-collapse:collapse;font-size:.875rem;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .75rem .25rem 0;border-bottom:1px solid var(--rule);text-align:right;vertical-align:top}
 th:first-child{text-align:left;font-weight:400}
-thead th{font-weight:600;overflow-wrap:anywhere}
+thead th{font-weight:600;overflow-wrap:break-word}
 tbody .group th{padding-top:1rem;font-weight:600}
 details{margin:.25rem 0 0;font-size:.8125rem}
 summary{color:var(--soft);cursor:pointer}
