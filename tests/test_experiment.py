@@ -142,8 +142,8 @@ def test_its_page_is_whole_by_itself(stocha, recipe, tmp_path):
 def test_what_was_cut_goes_on_to_the_same_figures(stocha, recipe, tmp_path, how):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     flags = ["--set", "seeds=[1]", "--set", "learning_rates=[1e-2]", "--set",
-             "base.training.steps=400", "--set", "base.training.validate_every=100", "--set",
-             "base.training.checkpoint_every=100"]
+             "base.training.steps=2000", "--set", "base.training.validate_every=500", "--set",
+             "base.training.checkpoint_every=500"]
     run_ok(stocha, "experiment", recipe, "--output", whole, *flags)
     process = subprocess.Popen([stocha, "experiment", recipe, "--output", cut, *flags],
                                stderr=subprocess.PIPE, text=True)

@@ -60,7 +60,7 @@ void CheckSamples(const EvalFlags& flags, const Activation& activation) {
 void Eval(const EvalFlags& flags) {
   if (flags.tasks.empty()) {
     throw UsageError({.where = "eval",
-                      .what = "nothing to measure",
+                      .what = "a file to measure on is required",
                       .expected = "--perplexity, --choice, --lambada or --qa, with a file"});
   }
   ValidateSamplerOptions(flags.sampler);

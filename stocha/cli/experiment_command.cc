@@ -122,7 +122,7 @@ void ExperimentCommand(const ExperimentFlags& flags) {
                      .stop_requested = [&stop] { return stop.requested(); }},
                     &console);
   console.Finish();
-  if (outcome.stopped) {
+  if (outcome.stopped && outcome.finished < outcome.runs) {
     throw Error({.where = output.string(),
                  .what = fmt::format("stopped with {} of {} runs finished, all saved",
                                      outcome.finished, outcome.runs),
