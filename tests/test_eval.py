@@ -176,6 +176,6 @@ def test_bad_examples_and_flags_get_one_line(stocha, talking, tmp_path):
     refuse(["--qa", qa, "--samples", "1,0"], "--samples", code=2)
     refuse(["--qa", qa, "--temperature", "nan"], "temperature", code=2)
     refuse(["--qa", tmp_path / "none.jsonl"], "none.jsonl", "No such file")
-    refuse([], "nothing to measure", code=2)
+    refuse([], "required", code=2)
     long = write_lines(tmp_path / "long.jsonl", [dict(context="a", continuation="b " * 500)])
     refuse(["--lambada", long], "long.jsonl: example 1", "401")
