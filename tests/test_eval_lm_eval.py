@@ -8,10 +8,9 @@ import pytest
 import tokenizers
 import transformers
 
+import lm_eval_reference
 from harness import run_ok
 from random_models import TEXT, save_talking_model
-
-lm_eval_reference = pytest.importorskip("lm_eval_reference", reason="lm_eval is not installed")
 
 WORDS = "beginning engine token neurons fire read same bits threads Größe naïve 日本語 🙂 the In, 12".split()
 

@@ -184,7 +184,8 @@ def test_a_run_that_fails_is_a_result_and_is_tried_again_when_asked(stocha, reci
 
 
 def test_text_is_tokenized_once(stocha, recipe, tmp_path, repo):
-    tokenizers = pytest.importorskip("tokenizers")
+    import tokenizers
+
     text = tmp_path / "text.txt"
     text.write_text("In the beginning was the word, and the word was long.\n" * 200)
     tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())

@@ -36,7 +36,7 @@ void AddEngineFlags(CLI::App* sub, EngineFlags* flags) {
       ->capture_default_str();
   sub->add_option("--input-bits", flags->input_bits,
                   "of the vectors that packed rows are multiplied with: 8, or 16 (nearer to what "
-                  "the weights say; as fast for one token, half as fast for many)")
+                  "the weights say, and slower: docs/models.md)")
       ->capture_default_str()
       ->check(CLI::IsMember({8, 16}));
   sub->add_option("--seed", flags->seed, "of every draw")

@@ -8,6 +8,7 @@
 #include <set>
 #include <vector>
 
+#include "stocha/base/edit_distance.h"
 #include "stocha/eval/answer.h"
 #include "stocha/eval/text.h"
 
@@ -130,29 +131,14 @@ double MeanEditDistance(std::span<const std::string> samples) {
     for (size_t j = 0; j < i; ++j, ++pairs) {
       const size_t longer = std::max(texts[i].size(), texts[j].size());
       if (longer == 0) continue;
-      sum += static_cast<double>(EditDistance(texts[i], texts[j])) / static_cast<double>(longer);
+      sum += static_cast<double>(EditDistance<char32_t>(texts[i], texts[j])) /
+             static_cast<double>(longer);
     }
   }
   return sum / static_cast<double>(pairs);
 }
 
 }  // namespace
-
-size_t EditDistance(std::u32string_view a, std::u32string_view b) {
-  // row[j]: the distance between what was read of a and the first j of b.
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j < row.size(); ++j) row[j] = j;
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row.back();
-}
 
 Diversity MeasureDiversity(std::span<const std::string> samples) {
   std::vector<Words> words;

@@ -28,9 +28,6 @@ Diversity MeasureDiversity(std::span<const std::string> samples);
 // Over prompts, each measured alone.
 Diversity MeanDiversity(std::span<const Diversity> prompts);
 
-// Insertions, deletions and replacements that turn one into the other.
-size_t EditDistance(std::u32string_view a, std::u32string_view b);
-
 }  // namespace stocha
 
 #endif  // STOCHA_EVAL_DIVERSITY_H_

@@ -29,13 +29,6 @@ TEST(DiversityTest, EqualSamplesHaveNone) {
   EXPECT_EQ(diversity.distinct[0], 0.5);
 }
 
-TEST(DiversityTest, EditDistanceCountsCodePoints) {
-  EXPECT_EQ(EditDistance(U"größe", U"grosse"), 3U);
-  EXPECT_EQ(EditDistance(U"", U"abc"), 3U);
-  EXPECT_EQ(EditDistance(U"abc", U""), 3U);
-  EXPECT_EQ(EditDistance(U"kitten", U"sitting"), 3U);
-}
-
 TEST(DiversityTest, PromptsCountAlike) {
   const std::vector<Diversity> prompts = {{.self_bleu = 1, .unique = 0.25}, {.unique = 0.75}};
   EXPECT_EQ(MeanDiversity(prompts).self_bleu, 0.5);

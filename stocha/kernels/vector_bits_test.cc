@@ -12,6 +12,7 @@
 #include "stocha/kernels/isa.h"
 #include "stocha/kernels/kernels.h"
 #include "stocha/kernels/packed.h"
+#include "stocha/kernels/packed_testing.h"
 
 namespace stocha {
 namespace {
@@ -109,30 +110,10 @@ TEST(VectorBitsTest, PackedKernels) {
     Digest digest;
     for (const int64_t n : {32, 160, 512, 1376}) {
       const std::vector<float> x = ExactFloats(kVectors * n, 2);
-      const int64_t stride = QuantizedRows::Stride(n);
-      const int64_t blocks = QuantizedRows::BlockStride(n);
-      std::vector<int8_t> values(static_cast<size_t>(kVectors * stride));
-      std::vector<float> scale(static_cast<size_t>(kVectors * blocks));
-      std::vector<int32_t> sum(scale.size());
-      std::vector<int32_t> first_sum(scale.size());
-      std::vector<float> energy(scale.size());
-      for (int64_t t = 0; t < kVectors; ++t) {
-        kernels.quantize(x.data() + t * n, n,
-                         {.values = values.data() + t * stride,
-                          .scale = scale.data() + t * blocks,
-                          .sum = sum.data() + t * blocks,
-                          .first_sum = first_sum.data() + t * blocks,
-                          .energy = energy.data() + t * blocks});
-      }
-      digest.Add(scale);
-      digest.Add(energy);
-      const QuantizedRows quantized = {.values = values.data(),
-                                       .scale = scale.data(),
-                                       .sum = sum.data(),
-                                       .first_sum = first_sum.data(),
-                                       .energy = energy.data(),
-                                       .n = n,
-                                       .count = kVectors};
+      const QuantizedInputs inputs(kernels, x, n, kVectors);
+      digest.Add(inputs.scale);
+      digest.Add(inputs.energy);
+      const QuantizedRows quantized = inputs.Rows(kVectors);
       std::vector<float> products(kVectors * kRows);
       const auto add_products = [&](PackedDot dot, const Rows<const uint8_t>& rows) {
         dot(rows, quantized, products.data(), kRows);

@@ -4,8 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <numeric>
 
+#include "stocha/base/edit_distance.h"
 #include "stocha/base/error.h"
 
 namespace stocha {
@@ -28,21 +28,6 @@ std::string Describe(const toml::node& node) {
   return "a date or time";
 }
 
-size_t EditDistance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);  // of the prefix of a that is done, to each prefix of b
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row.back();
-}
-
 // The known key that `key` was most likely meant to be; empty when none is near.
 std::string NearestKey(std::string_view key, std::span<const std::string> known) {
   constexpr size_t kLongest = 100;  // of a key worth comparing
@@ -52,7 +37,7 @@ std::string NearestKey(std::string_view key, std::span<const std::string> known)
   for (const std::string& candidate : known) {
     // A right name in a wrong table counts as one slip.
     const size_t distance =
-        LastPartOfKey(candidate) == LastPartOfKey(key) ? 1 : EditDistance(candidate, key);
+        LastPartOfKey(candidate) == LastPartOfKey(key) ? 1 : EditDistance<char>(candidate, key);
     if (distance >= least) continue;
     least = distance;
     nearest = candidate;
