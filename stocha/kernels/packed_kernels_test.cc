@@ -5,6 +5,7 @@
 #include <limits>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "stocha/kernels/amx_emulator.h"
@@ -175,6 +176,35 @@ TEST(PackedKernelsTest, DotOfManyRowsAndVectorsGivesTheSameBitsInEverySet) {
       EXPECT_TRUE(products(isa) == expected) << Name(isa, format, n);
     }
   }
+}
+
+// Tiles are a thread's own: with more threads than processors, each must find its own again when it
+// runs on after another.
+TEST(PackedKernelsTest, DotGivesTheSameBitsInManyThreadsAtOnce) {
+  constexpr int64_t n = 1536;
+  constexpr int kThreads = 8;
+  constexpr int kTimes = 100;
+  const Operands o(PackedFormat::kQ8_0, RowUse::kDot, n);
+  const Inputs x(Kernels(Isa::kScalar), o.x, n, Operands::kVectors);
+  const int64_t rows = o.Picked().count;
+  const auto products = [&](Isa isa, int64_t first) {  // of 16 vectors: other sums in each thread
+    std::vector<int32_t> index(16);
+    for (size_t i = 0; i < index.size(); ++i) index[i] = static_cast<int32_t>(first + 2 * i);
+    std::vector<float> out(index.size() * static_cast<size_t>(rows));
+    Kernels(isa).q8_0.dot(o.Picked(), x.Rows(16, index.data()), out.data(), rows);
+    return out;
+  };
+  const Isa isa = EmulatedIsas().back();
+  int wrong[kThreads] = {};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      const std::vector<float> expected = products(Isa::kScalar, t);
+      for (int i = 0; i < kTimes; ++i) wrong[t] += products(isa, t) == expected ? 0 : 1;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (int t = 0; t < kThreads; ++t) EXPECT_EQ(wrong[t], 0) << IsaName(isa) << " thread " << t;
 }
 
 TEST(PackedKernelsTest, DotIsTheProductOfTheValues) {
