@@ -1,12 +1,15 @@
 #include "stocha/train/attention_op.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/record_function.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
 
+#include "stocha/train/attention_kernel.h"
 #include "stocha/train/op_support.h"
 #include "stocha/train/row_kernels.h"
 
@@ -130,10 +133,97 @@ variable_list Backward(const at::Tensor& q, const at::Tensor& k, const at::Tenso
   return grads;
 }
 
+// For bfloat16 alone; null: none on this machine.
+const AttentionKernel* KernelFor(const at::Tensor& q) {
+  return q.scalar_type() == at::kBFloat16 ? SelectedAttentionKernel(q.size(3)) : nullptr;
+}
+
+struct KernelTensors {
+  at::Tensor q, k, v;     // as AttentionInputs
+  at::Tensor mixed;       // [batch * sequence, query_heads * head_dim]
+  at::Tensor log_sums;    // [batch, query_heads, sequence], f32
+  at::Tensor grad_mixed;  // as mixed
+  at::Tensor grad_q, grad_k, grad_v;
+};
+
+// Calls run(head, scratch) for each sequence and key and value head, on torch's threads.
+template <typename Run>
+void ForEachHead(const AttentionKernel& kernel, KernelTensors& tensors, const Run& run) {
+  using BF16 = at::BFloat16;
+  const int64_t heads = tensors.k.size(1);
+  AttentionHead first = {.sequence = tensors.q.size(2),
+                         .head_dim = tensors.q.size(3),
+                         .queries = tensors.q.size(1) / heads,
+                         .q = Data<BF16>(tensors.q),
+                         .k = Data<BF16>(tensors.k),
+                         .v = Data<BF16>(tensors.v),
+                         .mixed = MutableData<BF16>(tensors.mixed),
+                         .mixed_stride = tensors.mixed.size(1),
+                         .log_sums = tensors.log_sums.mutable_data_ptr<float>(),
+                         .grad_mixed = Data<BF16>(tensors.grad_mixed),
+                         .grad_q = MutableData<BF16>(tensors.grad_q),
+                         .grad_k = MutableData<BF16>(tensors.grad_k),
+                         .grad_v = MutableData<BF16>(tensors.grad_v)};
+  const auto scratch_bytes = static_cast<int64_t>(kernel.scratch_bytes(first));
+  at::Tensor scratch = at::empty({at::get_num_threads(), scratch_bytes}, at::kByte);
+  auto* scratch_data = scratch.mutable_data_ptr<uint8_t>();
+  ForEachChunk(tensors.q.size(0) * heads, 1, [&](int64_t i, int64_t, int64_t) {
+    AttentionHead head = first;
+    const int64_t key_values = first.sequence * first.head_dim;
+    const int64_t queries = first.queries * key_values;
+    const int64_t in_mixed = i / heads * first.sequence * first.mixed_stride +
+                             i % heads * first.queries * first.head_dim;
+    head.q += i * queries;
+    head.k += i * key_values;
+    head.v += i * key_values;
+    head.mixed += in_mixed;
+    head.log_sums += i * first.queries * first.sequence;
+    if (head.grad_mixed != nullptr) {
+      head.grad_mixed += in_mixed;
+      head.grad_q += i * queries;
+      head.grad_k += i * key_values;
+      head.grad_v += i * key_values;
+    }
+    run(head, scratch_data + at::get_thread_num() * scratch_bytes);
+  });
+}
+
+KernelTensors ForwardByKernel(const AttentionKernel& kernel, const at::Tensor& q,
+                              const at::Tensor& k, const at::Tensor& v) {
+  KernelTensors tensors;
+  tensors.q = q;
+  tensors.k = k;
+  tensors.v = v;
+  tensors.mixed = at::empty({q.size(0) * q.size(2), q.size(1) * q.size(3)}, q.options());
+  tensors.log_sums = at::empty({q.size(0), q.size(1), q.size(2)}, q.options().dtype(at::kFloat));
+  ForEachHead(kernel, tensors, kernel.forward);
+  return tensors;
+}
+
+variable_list BackwardByKernel(const AttentionKernel& kernel, const variable_list& saved,
+                               const at::Tensor& grad_mixed) {
+  KernelTensors tensors = {.q = saved[0],
+                           .k = saved[1],
+                           .v = saved[2],
+                           .mixed = saved[3],
+                           .log_sums = saved[4],
+                           .grad_mixed = grad_mixed.contiguous(),
+                           .grad_q = at::empty_like(saved[0]),
+                           .grad_k = at::empty_like(saved[1]),
+                           .grad_v = at::empty_like(saved[2])};
+  ForEachHead(kernel, tensors, kernel.backward);
+  return {tensors.grad_q, tensors.grad_k, tensors.grad_v};
+}
+
 class Op : public torch::autograd::Function<Op> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& q, const at::Tensor& k,
                             const at::Tensor& v) {
+    if (const AttentionKernel* kernel = KernelFor(q)) {
+      const KernelTensors tensors = ForwardByKernel(*kernel, q, k, v);
+      context->save_for_backward({q, k, v, tensors.mixed, tensors.log_sums});
+      return tensors.mixed;
+    }
     context->save_for_backward({q, k, v});
     return Forward(q, k, v);
   }
@@ -141,6 +231,9 @@ class Op : public torch::autograd::Function<Op> {
   static variable_list backward(AutogradContext* context, const variable_list& grad_outputs) {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor& q = saved[0];
+    if (const AttentionKernel* kernel = KernelFor(q)) {
+      return BackwardByKernel(*kernel, saved, grad_outputs[0]);
+    }
     const at::Tensor grad_mixed = grad_outputs[0]
                                       .view({q.size(0), q.size(2), q.size(1), q.size(3)})
                                       .transpose(1, 2)

@@ -143,13 +143,39 @@ TEST(FusedOps, CausalAttentionIsThePlainOne) {
     return Tensors{mixed.transpose(1, 2).reshape({x[0].size(0) * x[0].size(2), -1})};
   };
   // Heads that share and that do not; the last one takes several blocks of queries and sequences
-  // one by one.
-  for (const auto& [heads, shared, sequence] :
-       {std::array<int64_t, 3>{4, 1, 33}, {4, 2, 20}, {3, 3, 2}, {2, 2, 1100}}) {
-    ExpectSame(
-        fused, plain,
-        {Randn({kBatch, heads, sequence, 10}, 1), Randn({kBatch, heads / shared, sequence, 10}, 2),
-         Randn({kBatch, heads / shared, sequence, 10}, 3)});
+  // one by one. Heads of 32 and 64 go to the kernel where there is one.
+  for (const int64_t head_dim : {10, 32, 64}) {
+    for (const auto& [heads, shared, sequence] :
+         {std::array<int64_t, 3>{4, 1, 33}, {4, 2, 20}, {3, 3, 2}, {4, 2, 64}, {2, 2, 1100}}) {
+      SCOPED_TRACE(testing::Message() << head_dim << ", sequence " << sequence);
+      ExpectSame(fused, plain,
+                 {Randn({kBatch, heads, sequence, head_dim}, 1),
+                  Randn({kBatch, heads / shared, sequence, head_dim}, 2),
+                  Randn({kBatch, heads / shared, sequence, head_dim}, 3)});
+    }
+  }
+}
+
+// Bits and all: a head is computed on one thread, from itself alone.
+TEST(FusedOps, CausalAttentionIsTheSameWhereItStandsInTheBatch) {
+  const auto run_with = [](int64_t copies) {
+    Tensors inputs;
+    for (int seed = 1; seed <= 3; ++seed) {
+      inputs.push_back(Randn({1, seed == 1 ? 4 : 2, 70, 64}, seed)
+                           .repeat({copies, 1, 1, 1})
+                           .to(at::kBFloat16)
+                           .requires_grad_());
+    }
+    const at::Tensor mixed = CausalAttention({inputs[0], inputs[1], inputs[2]});
+    mixed.sum().backward();
+    Tensors results = {mixed.detach().view({copies, 70, -1})};
+    for (const at::Tensor& input : inputs) results.push_back(input.grad());
+    return results;
+  };
+  const Tensors one = run_with(1);
+  const Tensors three = run_with(3);
+  for (size_t i = 0; i < one.size(); ++i) {
+    EXPECT_TRUE(at::equal(three[i].narrow(0, 2, 1), one[i])) << "tensor " << i;
   }
 }
 

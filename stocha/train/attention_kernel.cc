@@ -1,0 +1,36 @@
+#include "stocha/train/attention_kernel.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+#include "stocha/kernels/isa.h"
+
+namespace stocha {
+namespace {
+
+#if defined(__x86_64__)
+// Isa::kAmx says that tiles may be used, and AMX-INT8.
+bool HasAmxBf16() {
+  constexpr uint32_t kAmxBf16 = 1U << 22;  // CPUID 7.0, EDX
+  uint32_t eax = 0;
+  uint32_t ebx = 0;
+  uint32_t ecx = 0;
+  uint32_t edx = 0;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0 || (edx & kAmxBf16) == 0) return false;
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx512bf16") && SelectedIsa() == Isa::kAmx;
+}
+#endif
+
+}  // namespace
+
+const AttentionKernel* SelectedAttentionKernel([[maybe_unused]] int64_t head_dim) {
+#if defined(__x86_64__)
+  static const bool has_amx = HasAmxBf16();
+  if (has_amx && head_dim % 32 == 0) return &kAttentionKernelAmx;
+#endif
+  return nullptr;
+}
+
+}  // namespace stocha
