@@ -19,11 +19,16 @@ constexpr bool kHasTiles = true;
 
 #include "stocha/kernels/packed.inc"
 #include "stocha/kernels/packed_amx.inc"
+#include "stocha/kernels/packed_amx_bf16.inc"
 #include "stocha/kernels/packed_panel.inc"
 #include "stocha/kernels/vector_table.inc"
 
 }  // namespace
 
 namespace stocha {
-const KernelTable kAmxKernels = kVectorKernels;
+const KernelTable kAmxKernels = [] {
+  KernelTable table = kVectorKernels;
+  table.tiles = &kTileKernels;
+  return table;
+}();
 }  // namespace stocha

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -131,13 +132,16 @@ Tile* Find(int number) {
   return tile.rows == 0 || tile.row_bytes % 4 != 0 ? nullptr : &tile;
 }
 
-// sums[m][n] += a[m][k] b[k / 4][n][k % 4], signed bytes.
-bool MultiplySigned(Tile* sums, const Tile* a, const Tile* b) {
+// Whether they may be multiplied.
+bool Fit(const Tile* sums, const Tile* a, const Tile* b) {
   if (sums == nullptr || a == nullptr || b == nullptr || sums == a || sums == b || a == b)
     return false;
-  if (sums->rows != a->rows || sums->row_bytes != b->row_bytes || a->row_bytes != 4 * b->rows) {
-    return false;
-  }
+  return sums->rows == a->rows && sums->row_bytes == b->row_bytes && a->row_bytes == 4 * b->rows;
+}
+
+// sums[m][n] += a[m][k] b[k / 4][n][k % 4], signed bytes.
+bool MultiplySigned(Tile* sums, const Tile* a, const Tile* b) {
+  if (!Fit(sums, a, b)) return false;
   for (int m = 0; m < sums->rows; ++m) {
     for (int n = 0; n < sums->row_bytes / 4; ++n) {
       auto sum = Read<int32_t>(sums->data[m] + 4 * n);
@@ -145,6 +149,34 @@ bool MultiplySigned(Tile* sums, const Tile* a, const Tile* b) {
         sum +=
             static_cast<int8_t>(a->data[m][k]) * static_cast<int8_t>(b->data[k / 4][4 * n + k % 4]);
       }
+      std::memcpy(sums->data[m] + 4 * n, &sum, sizeof(sum));
+    }
+  }
+  return true;
+}
+
+// Subnormal numbers count as 0.
+float Flush(float x) { return std::fpclassify(x) == FP_SUBNORMAL ? std::copysign(0.0F, x) : x; }
+
+float Value(const uint8_t* bfloat16) {
+  return Flush(std::bit_cast<float>(uint32_t{Read<uint16_t>(bfloat16)} << 16));
+}
+
+// sums[m][n] += a[m][2 k] b[k][2 n], added over k, plus a[m][2 k + 1] b[k][2 n + 1], likewise.
+bool MultiplyPairs(Tile* sums, const Tile* a, const Tile* b) {
+  if (!Fit(sums, a, b)) return false;
+  for (int m = 0; m < sums->rows; ++m) {
+    for (int n = 0; n < sums->row_bytes / 4; ++n) {
+      float parts[2] = {};
+      for (int k = 0; k < b->rows; ++k) {
+        for (int i = 0; i < 2; ++i) {
+          const int offset = 2 * i;
+          parts[i] = Flush(std::fma(Value(a->data[m] + 4 * k + offset),
+                                    Value(b->data[k] + 4 * n + offset), parts[i]));
+        }
+      }
+      const float old = Flush(Read<float>(sums->data[m] + 4 * n));
+      const float sum = Flush(old + Flush(parts[0] + parts[1]));
       std::memcpy(sums->data[m] + 4 * n, &sum, sizeof(sum));
     }
   }
@@ -165,6 +197,9 @@ bool Execute(const Instruction& i) {
   }
   if (i.opcode == 0x5E && i.pp == 3 && !memory) {  // tdpbssd
     return MultiplySigned(Find(i.reg), Find(i.rm), Find(i.vvvv));
+  }
+  if (i.opcode == 0x5C && i.pp == 2 && !memory) {  // tdpbf16ps
+    return MultiplyPairs(Find(i.reg), Find(i.rm), Find(i.vvvv));
   }
   Tile* const tile = Find(i.reg);
   if (tile == nullptr) return false;
@@ -200,8 +235,8 @@ void OnIllegalInstruction(int, siginfo_t*, void* context) {
 
 std::vector<Isa> EmulatedIsas() {
   std::vector<Isa> isas = AvailableIsas();
-  if (isas.back() != Isa::kAvx512)
-    return isas;  // AMX itself, or not what its kernels take for granted
+  // AMX itself, or not what its kernels take for granted.
+  if (isas.back() != Isa::kAvx512 || !__builtin_cpu_supports("avx512bf16")) return isas;
   struct sigaction action = {};
   action.sa_sigaction = OnIllegalInstruction;
   action.sa_flags = SA_SIGINFO;

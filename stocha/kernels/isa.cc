@@ -24,17 +24,19 @@ Isa Select() {
 }
 
 #if defined(__x86_64__)
-// Whether the processor has AMX-INT8 and Linux lets this process use it, which it wants to be
-// asked: then for all of its threads.
+// Whether the processor has AMX, INT8 and BF16 (all that have one have both) and Linux lets this
+// process use it, which it wants to be asked: then for all of its threads.
 bool RequestAmx() {
   constexpr uint32_t kAmxTile = 1U << 24;  // CPUID 7.0, EDX
   constexpr uint32_t kAmxInt8 = 1U << 25;
+  constexpr uint32_t kAmxBF16 = 1U << 22;
+  constexpr uint32_t kAmx = kAmxTile | kAmxInt8 | kAmxBF16;
   uint32_t eax = 0;
   uint32_t ebx = 0;
   uint32_t ecx = 0;
   uint32_t edx = 0;
   if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
-  if ((edx & kAmxTile) == 0 || (edx & kAmxInt8) == 0) return false;
+  if ((edx & kAmx) != kAmx) return false;
 
   if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) == 0 || (ecx & bit_OSXSAVE) == 0) return false;
   constexpr int kTileData = 18;  // number of a part of the processor's state
@@ -67,7 +69,7 @@ std::vector<Isa> AvailableIsas() {
       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512vnni")) {
     isas.push_back(Isa::kAvx512);
-    if (HasAmx()) isas.push_back(Isa::kAmx);
+    if (__builtin_cpu_supports("avx512bf16") && HasAmx()) isas.push_back(Isa::kAmx);
   }
 #elif defined(__aarch64__)
   if ((getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0) isas.push_back(Isa::kNeon);

@@ -111,6 +111,41 @@ struct PlaneKernels {
                  float* deviation, int64_t out_stride);
 };
 
+// At most so many vectors, and rows of axpy, meet in one call of TileKernels.
+inline constexpr int64_t kMostTileVectors = 128;
+inline constexpr int64_t kMostTileRows = 256;
+
+// Vectors in bfloat16, 16 a group: [groups, n / 2, 16 vectors, 2 values], n a multiple of 32; zeros
+// in place of vectors that the last group lacks. 64-byte aligned.
+struct TileVectors {
+  const uint16_t* values = nullptr;
+  int64_t n = 0;
+  int64_t count = 0;
+};
+
+// Products with many vectors, faster than PackedKernels' and of other bits: weights, and vectors or
+// scales, are rounded to bfloat16, and sums are of floats in the hardware's order. A product is
+// within (2^-7 + n 2^-23) sum |w x| of the exact one. It depends on its operands alone, as
+// elsewhere.
+struct TileKernels {
+  // Group `group` of the vectors x becomes that of `out`, room for all of them.
+  void (*pack)(const Rows<const float>& x, int64_t n, int64_t group, uint16_t* out);
+
+  struct Packed {
+    void (*dot)(const Rows<const uint8_t>& weights, const TileVectors& x, float* out,
+                int64_t out_stride);
+    // Rows of y follow each other and there is room for a multiple of 16; those behind y.count stay
+    // as they are.
+    void (*axpy)(const Rows<const uint8_t>& weights, const float* scale, int64_t scale_stride,
+                 const Rows<float>& y, int64_t n);
+  };
+  Packed q8_0;
+  Packed q4_0;
+  Packed q4_k;
+  void (*planes)(const Rows<const uint8_t>& high, const Rows<const uint8_t>& low,
+                 const TileVectors& x, float* out, int64_t out_stride);
+};
+
 struct KernelTable {
   WeightKernels<float> f32;
   WeightKernels<uint16_t> bf16;
@@ -140,6 +175,8 @@ struct KernelTable {
   // y[i] = x[i] / (1 + exp(-x[i])); y may be x. Vector against scalar: within 8 * 2^-24 |y| +
   // 2^-149.
   void (*silu)(const float* x, int64_t n, float* y);
+
+  const TileKernels* tiles = nullptr;  // of a set that has them
 };
 
 // The set of `isa`, which this machine must have (AvailableIsas).
