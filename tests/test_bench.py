@@ -117,6 +117,7 @@ def test_the_table_says_what_was_measured(stocha, cache):
         (["--shape", SHAPE, "--sparsity", "nan"], ["--sparsity", "0.5"], 2),
         (["--shape", SHAPE, "--ffn", "sparse"], ["sparse"], 2),
         (["--shape", SHAPE, "--ffn", "auto"], ["auto"], 2),
+        (["--shape", SHAPE, "--prefill", "quick"], ["--prefill", "quick", "exact or fast"], 2),
         (["--shape", SHAPE, "--activation", "tanh"], ["--activation", "tanh", "relu"], 2),
         (["--shape", SHAPE, "--batch", "65"], ["65"], 2),
         (["--shape", SHAPE, "--gen-tokens", "0"], ["gen-tokens"], 2),

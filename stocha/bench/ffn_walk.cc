@@ -36,7 +36,7 @@ void WalkFfn(const Model& model, const FfnRecording& recording, int64_t pass,
       if (packed) ws.normed_bytes.Set(ws.kernels, t, normed);
     });
     Ffn(weights.layers[layer], static_cast<int>(layer), tokens, ws);
-    for (int64_t t = 0; t < count; ++t) AddFfnOutput(ws, count, t, hidden, out);
+    for (int64_t t = 0; t < count; ++t) AddFfnOutput(ws, t, hidden, out);
   }
 }
 

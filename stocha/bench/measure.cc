@@ -47,7 +47,7 @@ class Measurer {
         ids_(ids),
         options_(options),
         tell_(tell),
-        workspace_(config_, &pool, {}),
+        workspace_(config_, &pool, {.prefill = options.prefill}),
         logits_(options.batch * config_.vocab_size),
         out_(static_cast<size_t>(config_.hidden_size)) {
     for (int64_t s = 0; s < options.batch; ++s) {

@@ -21,6 +21,7 @@ struct MeasureOptions {
   int64_t gen_tokens = 128;
   int64_t batch = 1;  // sequences that are decoded together, 1 .. kPassTokens
   int rounds = 3;
+  PrefillMode prefill = PrefillMode::kExact;
   // Measured instead of the model in dense mode: the same in the layout that suits it best.
   const Model* dense_model = nullptr;
   double walk_seconds = 0.25;  // of the FFN-only walk, at least

@@ -67,9 +67,11 @@ std::string Head(const BenchReport& report) {
                   report.random_weights ? ", random weights: speeds only, no quality" : "");
   text +=
       fmt::format("machine    {}, {} cores; kernels {}\n", machine.cpu, machine.cores, machine.isa);
-  text += fmt::format("run        {} threads, prompt {}, decode {}, batch {}, {} rounds in turn\n",
-                      report.threads, report.options.prompt_tokens, report.options.gen_tokens,
-                      report.options.batch, report.options.rounds);
+  text +=
+      fmt::format("run        {} threads, prompt {}{}, decode {}, batch {}, {} rounds in turn\n",
+                  report.threads, report.options.prompt_tokens,
+                  report.options.prefill == PrefillMode::kFast ? " (fast)" : "",
+                  report.options.gen_tokens, report.options.batch, report.options.rounds);
   text += fmt::format("bandwidth  {:.1f} GB/s, ", report.read_bandwidth / 1e9);
   if (report.bandwidth_buffer_bytes == 0) {
     text += "as given\n";

@@ -51,6 +51,7 @@ std::string ReportJson(const BenchReport& report) {
       {"prompt_tokens", options.prompt_tokens},
       {"gen_tokens", options.gen_tokens},
       {"batch", options.batch},
+      {"prefill", options.prefill == PrefillMode::kFast ? "fast" : "exact"},
       {"read_bandwidth_gb_s", report.read_bandwidth / 1e9},
       {"read_bandwidth_buffer_bytes", report.bandwidth_buffer_bytes},
       {"active_fraction", ActiveFraction(report)},

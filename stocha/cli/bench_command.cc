@@ -45,6 +45,7 @@ struct BenchFlags {
   int64_t prompt_tokens = 512;
   int64_t gen_tokens = 128;
   int64_t batch = 1;
+  std::string prefill = "exact";
   int rounds = 3;
   int threads = 0;            // 0: all processors
   double read_bandwidth = 0;  // GB/s; 0: measured
@@ -160,7 +161,8 @@ BenchReport Bench(const BenchFlags& flags, Teller& teller) {
                                     .prompt_tokens = flags.prompt_tokens,
                                     .gen_tokens = flags.gen_tokens,
                                     .batch = flags.batch,
-                                    .rounds = flags.rounds}};
+                                    .rounds = flags.rounds,
+                                    .prefill = ParsePrefillMode(flags.prefill, "--prefill")}};
   ThreadPool pool(report.threads);
   // Dense, what the others are compared with, has the layout that is best for it.
   const bool dense = flags.model.empty() && Has(report.options.modes, FfnMode::kDense);
@@ -228,6 +230,7 @@ void AddRunFlags(CLI::App* sub, BenchFlags* flags) {
   sub->add_option("--batch", flags->batch, "sequences that are decoded together")
       ->capture_default_str()
       ->check(CLI::Range(int64_t{1}, kPassTokens));
+  sub->add_option("--prefill", flags->prefill, kPrefillHelp)->capture_default_str();
   sub->add_option("--rounds", flags->rounds, "each of all modes in turn")
       ->capture_default_str()
       ->check(CLI::Range(1, kMaxRounds));

@@ -17,9 +17,10 @@ std::string CheckUnsigned(const std::string& text) {
   return error == std::errc() && parsed == end ? "" : "not an integer from 0 to 2^64 - 1: " + text;
 }
 
-// The activation is checked before the model is loaded, and used after.
+// The activation and the mode of prompts are checked before the model is loaded, and used after.
 FfnMode CheckFlags(const EngineFlags& flags) {
   ActivationFlag(flags.activation, {});
+  ParsePrefillMode(flags.prefill, "--prefill");
   return ParseFfnMode(flags.ffn, "--ffn");
 }
 
@@ -34,6 +35,7 @@ void AddEngineFlags(CLI::App* sub, EngineFlags* flags) {
          "dense, exact (only neurons that fire; the same bits), auto (the faster of these), "
          "or screened (a gate in planes is read in part; may miss neurons that just fire)")
       ->capture_default_str();
+  sub->add_option("--prefill", flags->prefill, kPrefillHelp)->capture_default_str();
   sub->add_option("--input-bits", flags->input_bits,
                   "of the vectors that packed rows are multiplied with: 8, or 16 (nearer to what "
                   "the weights say, and slower: docs/models.md)")
@@ -62,10 +64,10 @@ LoadedEngine::LoadedEngine(const EngineFlags& flags)
       pool(flags.threads == 0 ? AvailableProcessors() : flags.threads),
       model(Model::Load(flags.model, pool)),
       activation(ActivationFlag(flags.activation, model.config().activation)),
-      workspace(
-          model.config(), &pool,
-          {.ffn_mode = ffn_mode,
-           .depth = flags.input_bits == 16 ? QuantizedDepth::kFine : QuantizedDepth::kCoarse}) {}
+      workspace(model.config(), &pool,
+                {.ffn_mode = ffn_mode,
+                 .depth = flags.input_bits == 16 ? QuantizedDepth::kFine : QuantizedDepth::kCoarse,
+                 .prefill = ParsePrefillMode(flags.prefill, "--prefill")}) {}
 
 std::vector<int32_t> CheckIds(const std::vector<int64_t>& ids, const ModelConfig& config) {
   std::vector<int32_t> checked;

@@ -19,12 +19,19 @@ struct EngineFlags {
   std::string model;
   std::string activation;  // empty: the checkpoint's
   std::string ffn = "auto";
+  std::string prefill = "exact";
   uint64_t seed = 0;
   int input_bits = 8;  // 8 or 16
   int threads = 0;     // 0: all processors
 };
 
-// MODEL, --activation, --ffn, --input-bits, --seed and --threads.
+// Of --prefill, which `bench` has too.
+inline constexpr const char* kPrefillHelp =
+    "exact (the bits of decoding), or fast (where the machine has AMX, 32 tokens and more of a "
+    "prompt "
+    "are multiplied in bfloat16: docs/kernels.md)";
+
+// MODEL, --activation, --ffn, --prefill, --input-bits, --seed and --threads.
 void AddEngineFlags(CLI::App* sub, EngineFlags* flags);
 
 // What --activation says, or `otherwise` where it is empty. Throws UsageError.

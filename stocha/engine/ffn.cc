@@ -33,8 +33,9 @@ bool SkipSilent(const Workspace& ws, int layer, size_t tokens) {
 // One block of neurons for all tokens of the pass, on one thread.
 class Block {
  public:
+  // out: [tokens, hidden_size]; the block's sums, or what they are added to.
   Block(const LayerWeights& weights, int layer, std::span<const Token> tokens, int64_t block,
-        const Workspace& ws)
+        const Workspace& ws, float* out)
       : weights_(weights),
         kernels_(ws.kernels),
         tokens_(tokens),
@@ -44,12 +45,12 @@ class Block {
         neurons_(std::min(kNeuronBlock, weights.gate.rows - first_)),
         x_(ws.Normed(count_)),
         screen_width_(ws.ffn_mode == FfnMode::kScreened ? ws.screen_width : -1),
-        out_(ws.ffn_blocks.data() + block * count_ * weights.up.cols) {}
+        out_(out) {}
 
   // Fills act_ and returns how many neurons fire, summed over tokens.
   int64_t Gate() {
     const bool screen =
-        screen_width_ >= 0 && weights_.gate.type == WeightType::kPlanes &&
+        screen_width_ >= 0 && x_.tiles.count == 0 && weights_.gate.type == WeightType::kPlanes &&
         std::ranges::all_of(tokens_, [](const Token& token) { return token.activation.sparse(); });
     if (screen) {
       ScreenGate();
@@ -119,6 +120,22 @@ class Block {
     for (int64_t t = 0; t < count_; ++t) SparseToken(t, &read);
     if (first_ >= weights_.kept_neurons) PutOut(Neurons());
     return std::ranges::count(read, true);
+  }
+
+  // All neurons, added to what `out` has.
+  int64_t Fast() {
+    std::array<float, kFastPassTokens * kNeuronBlock> hidden;  // [tokens, neurons]
+    const RowSet rows = {.count = neurons_, .first = first_};
+    Dot(kernels_, weights_.up, rows, x_, hidden.data(), kNeuronBlock);
+    for (int64_t t = 0; t < count_; ++t) {
+      for (int64_t i = 0; i < neurons_; ++i) {
+        float& h = hidden[t * kNeuronBlock + i];
+        h = Act(t)[i] == 0 ? 0 : Act(t)[i] * h;
+      }
+    }
+    AxpyTiles(*kernels_.tiles, weights_.down, rows, hidden.data(), kNeuronBlock,
+              {.data = out_, .stride = weights_.down.cols, .count = count_});
+    return neurons_;
   }
 
   int64_t NeuronBytes() const { return weights_.up.RowBytes() + weights_.down.RowBytes(); }
@@ -233,16 +250,20 @@ class Block {
   int64_t count_;  // tokens
   int64_t first_;  // neuron
   int64_t neurons_;
-  Input x_;                                            // [tokens, hidden_size]
-  float screen_width_;                                 // below 0: not screened
-  int64_t bytes_ = 0;                                  // read of the gate
-  float* out_;                                         // [tokens, hidden_size]
-  std::array<float, kPassTokens * kNeuronBlock> act_;  // [tokens, neurons]
+  Input x_;                                                // [tokens, hidden_size]
+  float screen_width_;                                     // below 0: not screened
+  int64_t bytes_ = 0;                                      // read of the gate
+  float* out_;                                             // [tokens, hidden_size]
+  std::array<float, kFastPassTokens * kNeuronBlock> act_;  // [tokens, neurons]
 };
 
 // ws.ffn_blocks, in one part, = down times ws.hidden.
 void DownByRows(const LayerWeights& weights, int64_t tokens, Workspace& ws) {
-  if (IsPacked(weights.down.type)) {
+  if (!IsPacked(weights.down.type)) {
+    // The vectors are taken as they are.
+  } else if (ws.fast_pass) {
+    ws.PackHidden(tokens);
+  } else {
     ws.pool->ParallelFor(static_cast<int>(tokens), [&](int t, int) {
       ws.hidden_bytes.Set(ws.kernels, t, ws.hidden.data() + t * weights.down.cols);
     });
@@ -257,18 +278,29 @@ void Ffn(const LayerWeights& weights, int layer, std::span<const Token> tokens, 
   const auto blocks = static_cast<int>(ws.fired.size());
   const bool skip = SkipSilent(ws, layer, tokens.size());
   const bool rows = weights.layout == FfnLayout::kRows;
-  ws.pool->ParallelFor(blocks, [&](int index, int) {
-    Block block(weights, layer, tokens, index, ws);
-    ws.fired[index] = block.Gate();
-    if (!ws.neuron_fired.empty()) block.CountFired(ws.neuron_fired[layer].data());
-    if (rows) {
-      block.Hidden(ws);
-      return;
+  // Blocks of a fast pass are added up as they come, a few in a row on one thread.
+  const bool fast = ws.fast_pass && !rows;
+  const int in_part = fast ? static_cast<int>(kFastPartBlocks) : 1;
+  ws.ffn_part_tokens = static_cast<int64_t>(tokens.size());
+  if (fast) ws.ffn_part_tokens = (ws.ffn_part_tokens + 15) / 16 * 16;
+  const int64_t part_size = ws.ffn_part_tokens * weights.up.cols;
+  const int parts = (blocks + in_part - 1) / in_part;
+  ws.pool->ParallelFor(parts, [&](int part, int) {
+    float* out = rows ? nullptr : ws.ffn_blocks.data() + part * part_size;
+    if (fast) std::fill_n(out, part_size, 0.0F);
+    for (int index = part * in_part; index < std::min((part + 1) * in_part, blocks); ++index) {
+      Block block(weights, layer, tokens, index, ws, out);
+      ws.fired[index] = block.Gate();
+      if (!ws.neuron_fired.empty()) block.CountFired(ws.neuron_fired[layer].data());
+      if (rows) {
+        block.Hidden(ws);
+        continue;
+      }
+      ws.rows_read[index] = fast ? block.Fast() : skip ? block.Sparse() : block.Dense();
+      ws.bytes[index] = block.gate_bytes() + ws.rows_read[index] * block.NeuronBytes();
     }
-    ws.rows_read[index] = skip ? block.Sparse() : block.Dense();
-    ws.bytes[index] = block.gate_bytes() + ws.rows_read[index] * block.NeuronBytes();
   });
-  ws.ffn_parts = rows ? 1 : blocks;
+  ws.ffn_parts = rows ? 1 : parts;
   LayerStats pass = {.tokens = static_cast<int64_t>(tokens.size())};
   pass.fired = std::accumulate(ws.fired.begin(), ws.fired.end(), int64_t{0});
   if (rows) {
@@ -285,13 +317,14 @@ void Ffn(const LayerWeights& weights, int layer, std::span<const Token> tokens, 
   ws.last_fraction[layer] = pass.ActiveFraction(weights.gate.rows);
 }
 
-void AddFfnOutput(const Workspace& ws, int64_t tokens, int64_t t, int64_t hidden_size, float* x) {
+void AddFfnOutput(const Workspace& ws, int64_t t, int64_t hidden_size, float* x) {
   constexpr int64_t kColumns = 64;  // summed in registers
   for (int64_t first = 0; first < hidden_size; first += kColumns) {
     const int64_t count = std::min(kColumns, hidden_size - first);
     std::array<float, kColumns> sums{};
     for (int64_t block = 0; block < ws.ffn_parts; ++block) {
-      const float* part = ws.ffn_blocks.data() + (block * tokens + t) * hidden_size + first;
+      const float* part =
+          ws.ffn_blocks.data() + (block * ws.ffn_part_tokens + t) * hidden_size + first;
       for (int64_t i = 0; i < count; ++i) sums[i] += part[i];
     }
     for (int64_t i = 0; i < count; ++i) x[first + i] += sums[i];

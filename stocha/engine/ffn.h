@@ -24,9 +24,8 @@ namespace stocha {
 void Ffn(const LayerWeights& weights, int layer, std::span<const Token> tokens,
          Workspace& workspace);
 
-// x[0 .. hidden_size) += the sum of token t's blocks, of the last Ffn with `tokens` tokens.
-void AddFfnOutput(const Workspace& workspace, int64_t tokens, int64_t t, int64_t hidden_size,
-                  float* x);
+// x[0 .. hidden_size) += the sum of token t's blocks, of the last Ffn.
+void AddFfnOutput(const Workspace& workspace, int64_t t, int64_t hidden_size, float* x);
 
 }  // namespace stocha
 

@@ -25,6 +25,21 @@ const PackedKernels& PackedOf(const KernelTable& kernels, WeightType type) {
   return type == WeightType::kQ4_0 ? kernels.q4_0 : kernels.q4_k;
 }
 
+const TileKernels::Packed& TilesOf(const TileKernels& tiles, WeightType type) {
+  if (type == WeightType::kQ8_0) return tiles.q8_0;
+  return type == WeightType::kQ4_0 ? tiles.q4_0 : tiles.q4_k;
+}
+
+void DotTiles(const TileKernels& tiles, const Matrix& matrix, const RowSet& rows,
+              const TileVectors& x, float* out, int64_t out_stride) {
+  if (matrix.type == WeightType::kPlanes) {
+    return tiles.planes(PackedRows(matrix, rows),
+                        SelectRows<uint8_t>(matrix.low, matrix.low_stride, rows), x, out,
+                        out_stride);
+  }
+  TilesOf(tiles, matrix.type).dot(PackedRows(matrix, rows), x, out, out_stride);
+}
+
 void DotOnce(const KernelTable& kernels, const Matrix& matrix, const RowSet& rows,
              const Input& input, float* out, int64_t out_stride) {
   switch (matrix.type) {
@@ -100,6 +115,7 @@ Input Input::Only(const int32_t* t) const {
   one.x.count = 1;
   one.quantized.index = t;
   one.quantized.count = 1;
+  one.tiles = {};
   if (fine.count == 0) return one;
   one.fine.index += ptrdiff_t{2} * *t;
   one.fine.count = 2;
@@ -169,6 +185,9 @@ QuantizedRows QuantizedBuffer::FineVectors(int64_t count) const {
 
 void Dot(const KernelTable& kernels, const Matrix& matrix, const RowSet& rows, const Input& input,
          float* out, int64_t out_stride) {
+  if (IsPacked(matrix.type) && input.tiles.count != 0) {
+    return DotTiles(*kernels.tiles, matrix, rows, input.tiles, out, out_stride);
+  }
   if (!IsPacked(matrix.type) || input.fine.count == 0) {
     return DotOnce(kernels, matrix, rows, input, out, out_stride);
   }
@@ -201,6 +220,11 @@ void Axpy(const KernelTable& kernels, const Matrix& matrix, const RowSet& rows, 
       return PackedOf(kernels, matrix.type)
           .axpy(PackedRows(matrix, rows), scale, scale_stride, y, matrix.cols);
   }
+}
+
+void AxpyTiles(const TileKernels& kernels, const Matrix& matrix, const RowSet& rows,
+               const float* scale, int64_t scale_stride, const Rows<float>& y) {
+  TilesOf(kernels, matrix.type).axpy(PackedRows(matrix, rows), scale, scale_stride, y, matrix.cols);
 }
 
 void RunNeurons(const KernelTable& kernels, const Matrix& up, const Matrix& down,

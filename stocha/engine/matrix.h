@@ -51,6 +51,7 @@ struct Input {
   Rows<const float> x;
   QuantizedRows quantized;
   QuantizedRows fine;  // two for each of them (QuantizedBuffer::FineVectors), or none
+  TileVectors tiles;   // or none: packed rows then meet these, by TileKernels, and no others
 
   // Vector *t alone; t is borrowed.
   Input Only(const int32_t* t) const;
@@ -83,13 +84,19 @@ class QuantizedBuffer {
 };
 
 // out[t * out_stride + r] = row r of the set times vector t, as the kernel of the type has it; of
-// packed rows and fine vectors, times the vector in 8 bits plus times its rest.
+// packed rows and fine vectors, times the vector in 8 bits plus times its rest; of packed rows and
+// tiles, as TileKernels have it.
 void Dot(const KernelTable& kernels, const Matrix& matrix, const RowSet& rows, const Input& input,
          float* out, int64_t out_stride);
 
 // y[t] += sum over r of scale[t * scale_stride + r] times row r; HasAxpy types only.
 void Axpy(const KernelTable& kernels, const Matrix& matrix, const RowSet& rows, const float* scale,
           int64_t scale_stride, const Rows<float>& y);
+
+// The same by TileKernels, of a packed type: at most kMostTileRows rows and kMostTileVectors
+// vectors; rows of y stand behind each other, with room for a multiple of 16.
+void AxpyTiles(const TileKernels& kernels, const Matrix& matrix, const RowSet& rows,
+               const float* scale, int64_t scale_stride, const Rows<float>& y);
 
 // The feed-forward kernel of one token, of packed up and down of one type (HasAxpy):
 // y += sum over r of act[r] (up_r . x) down_r.

@@ -109,8 +109,9 @@ Model::Model(const ModelConfig& config, Weights weights)
 
 void Model::Forward(std::span<const Step> steps, Workspace& workspace) const {
   const std::vector<Token> tokens = Flatten(steps, config_);
-  for (size_t begin = 0; begin < tokens.size(); begin += kPassTokens) {
-    const size_t count = std::min<size_t>(kPassTokens, tokens.size() - begin);
+  const auto most = static_cast<size_t>(workspace.pass_tokens);
+  for (size_t begin = 0; begin < tokens.size(); begin += most) {
+    const size_t count = std::min(most, tokens.size() - begin);
     RunPass(std::span(tokens).subspan(begin, count), workspace);
   }
   for (const Step& step : steps) step.cache->Advance(static_cast<int64_t>(step.tokens.size()));
@@ -120,6 +121,7 @@ void Model::RunPass(std::span<const Token> tokens, Workspace& ws) const {
   const auto count = static_cast<int64_t>(tokens.size());
   const int64_t hidden = config_.hidden_size;
   const auto epsilon = static_cast<float>(config_.rms_norm_eps);
+  ws.fast_pass = packed_ && ws.normed_tiles.size() > 0 && count >= kLeastFastTokens;
   // normed[t] = RMSNorm(x[t] after `update`).
   const auto update_and_norm = [&](const std::vector<float>& weight, const auto& update) {
     ws.pool->ParallelFor(static_cast<int>(count), [&](int t, int) {
@@ -127,15 +129,16 @@ void Model::RunPass(std::span<const Token> tokens, Workspace& ws) const {
       update(t, x);
       float* normed = ws.normed.data() + t * hidden;
       ws.kernels.rms_norm(x, weight.data(), epsilon, hidden, normed);
-      if (packed_) ws.normed_bytes.Set(ws.kernels, t, normed);
+      if (packed_ && !ws.fast_pass) ws.normed_bytes.Set(ws.kernels, t, normed);
     });
+    if (ws.fast_pass) ws.PackNormed(count);
   };
   const auto embed = [&](int t, float* x) { UnpackMatrixRow(weights_.embedding, tokens[t].id, x); };
   const auto add_attention = [&](int t, float* x) {
     const float* delta = ws.delta.data() + t * hidden;
     for (int64_t i = 0; i < hidden; ++i) x[i] += delta[i];
   };
-  const auto add_ffn = [&](int t, float* x) { AddFfnOutput(ws, count, t, hidden, x); };
+  const auto add_ffn = [&](int t, float* x) { AddFfnOutput(ws, t, hidden, x); };
 
   PrepareRope(inverse_frequencies_, tokens, ws);
   update_and_norm(weights_.layers.front().input_norm, embed);
@@ -160,12 +163,13 @@ void Model::RunHead(std::span<const Token> tokens, Workspace& ws) const {
     if (tokens[t].logits == nullptr) continue;
     const float* from = ws.normed.data() + static_cast<int64_t>(t) * hidden;
     float* to = ws.normed.data() + static_cast<int64_t>(wanted.size()) * hidden;
-    if (to != from) {
-      std::copy_n(from, hidden, to);
-      if (packed_) ws.normed_bytes.Set(ws.kernels, static_cast<int64_t>(wanted.size()), to);
+    if (to != from) std::copy_n(from, hidden, to);
+    if (packed_ && (to != from || ws.fast_pass)) {
+      ws.normed_bytes.Set(ws.kernels, static_cast<int64_t>(wanted.size()), to);
     }
     wanted.push_back(tokens[t].logits);
   }
+  ws.fast_pass = false;  // not of the head: mostly of one token, and in formats that have no tiles
   if (wanted.empty()) return;
   if (weights_.layers.back().on_disk) ReadMatrixAhead(weights_.head);
   Project(std::array<Projection, 1>{{{&weights_.head, nullptr, ws.logits.data()}}},

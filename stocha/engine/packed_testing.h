@@ -66,7 +66,8 @@ struct Division {
   int threads = 1;
   size_t piece = 100;  // tokens a call
   Isa isa = SelectedIsa();
-  QuantizedDepth depth = QuantizedDepth::kCoarse;  // this one does change results
+  QuantizedDepth depth = QuantizedDepth::kCoarse;  // these do change results
+  PrefillMode prefill = PrefillMode::kExact;
 };
 
 // Of all tokens, [tokens, vocab_size].
@@ -75,7 +76,10 @@ inline std::vector<float> PackedLogits(const Model& model, const std::vector<int
   const ModelConfig& config = model.config();
   ThreadPool pool(division.threads);
   Workspace workspace(config, &pool,
-                      {.ffn_mode = division.mode, .isa = division.isa, .depth = division.depth});
+                      {.ffn_mode = division.mode,
+                       .isa = division.isa,
+                       .depth = division.depth,
+                       .prefill = division.prefill});
   KvCache cache(config, static_cast<int64_t>(ids.size()));
   std::vector<float> logits(ids.size() * static_cast<size_t>(config.vocab_size));
   for (size_t begin = 0; begin < ids.size(); begin += division.piece) {

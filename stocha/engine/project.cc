@@ -8,7 +8,7 @@ namespace {
 // Tasks a thread: enough to even out threads that are held up, few enough that handing them out
 // costs nothing.
 constexpr int64_t kTasksPerThread = 4;
-constexpr int64_t kRowGranularity = 16;  // a multiple of every kernel's tile
+constexpr int64_t kRowGranularity = 32;  // a multiple of every kernel's tile
 
 int64_t RoundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;

@@ -1,5 +1,6 @@
 #include "stocha/engine/workspace.h"
 
+#include <algorithm>
 #include <string>
 
 #include "stocha/base/error.h"
@@ -17,49 +18,92 @@ FfnMode ParseFfnMode(std::string_view text, std::string_view where) {
                     .expected = "auto, dense, exact or screened"});
 }
 
+PrefillMode ParsePrefillMode(std::string_view text, std::string_view where) {
+  if (text == "exact") return PrefillMode::kExact;
+  if (text == "fast") return PrefillMode::kFast;
+  throw UsageError({.where = std::string(where),
+                    .what = "unknown mode",
+                    .got = "\"" + std::string(text) + "\"",
+                    .expected = "exact or fast"});
+}
+
+namespace {
+
+bool MayBeFast(const Workspace::Options& options) {
+  return options.prefill == PrefillMode::kFast && Kernels(options.isa).tiles != nullptr;
+}
+
+// Of the parts of a feed-forward layer's output, of any pass.
+int64_t FfnPartTokens(const ModelConfig& config, int64_t pass_tokens) {
+  const int64_t exact = NeuronBlocks(config) * kPassTokens;
+  return pass_tokens == kPassTokens ? exact : std::max(exact, FastParts(config) * pass_tokens);
+}
+
+void Pack(const Workspace& ws, const Buffer<float>& from, int64_t tokens, Buffer<uint16_t>* to) {
+  const int64_t n = from.size() / ws.pass_tokens;
+  const auto groups = static_cast<int>((tokens + 15) / 16);
+  ws.pool->ParallelFor(groups, [&](int group, int) {
+    ws.kernels.tiles->pack({.data = from.data(), .stride = n, .count = tokens}, n, group,
+                           to->data());
+  });
+}
+
+Input InputOf(const Workspace& ws, const Buffer<float>& vectors, const QuantizedBuffer& bytes,
+              const Buffer<uint16_t>& tiles, int64_t tokens) {
+  const int64_t n = vectors.size() / ws.pass_tokens;
+  Input input = {.x = {.data = vectors.data(), .stride = n, .count = tokens},
+                 .quantized = bytes.Vectors(tokens),
+                 .fine = bytes.FineVectors(tokens)};
+  if (ws.fast_pass) input.tiles = {.values = tiles.data(), .n = n, .count = tokens};
+  return input;
+}
+
+}  // namespace
+
 Workspace::Workspace(const ModelConfig& config, ThreadPool* threads, const Options& options)
     : kernels(Kernels(options.isa)),
       pool(threads),
       ffn_mode(options.ffn_mode),
       screen_width(options.screen_width),
+      pass_tokens(MayBeFast(options) ? kFastPassTokens : kPassTokens),
       stats(static_cast<size_t>(config.num_hidden_layers)),
       last_fraction(static_cast<size_t>(config.num_hidden_layers), 0),
-      x(kPassTokens * config.hidden_size),
-      normed(kPassTokens * config.hidden_size),
-      delta(kPassTokens * config.hidden_size),
-      query(kPassTokens * config.q_size()),
-      key(kPassTokens * config.kv_size()),
-      value(kPassTokens * config.kv_size()),
-      attention(kPassTokens * config.q_size()),
-      normed_bytes(kPassTokens, config.hidden_size, options.depth),
-      attention_bytes(kPassTokens, config.q_size(), options.depth),
-      hidden(kPassTokens * config.intermediate_size),
-      hidden_bytes(kPassTokens, config.intermediate_size, options.depth),
-      rope(kPassTokens * config.head_dim),
-      ffn_blocks(NeuronBlocks(config) * kPassTokens * config.hidden_size),
-      logits(kPassTokens * config.vocab_size),
+      x(pass_tokens * config.hidden_size),
+      normed(pass_tokens * config.hidden_size),
+      delta(pass_tokens * config.hidden_size),
+      query(pass_tokens * config.q_size()),
+      key(pass_tokens * config.kv_size()),
+      value(pass_tokens * config.kv_size()),
+      attention(pass_tokens * config.q_size()),
+      normed_bytes(pass_tokens, config.hidden_size, options.depth),
+      attention_bytes(pass_tokens, config.q_size(), options.depth),
+      normed_tiles(MayBeFast(options) ? pass_tokens * config.hidden_size : 0),
+      attention_tiles(MayBeFast(options) ? pass_tokens * config.q_size() : 0),
+      hidden_tiles(MayBeFast(options) ? pass_tokens * config.intermediate_size : 0),
+      hidden(pass_tokens * config.intermediate_size),
+      hidden_bytes(pass_tokens, config.intermediate_size, options.depth),
+      rope(pass_tokens * config.head_dim),
+      ffn_blocks(FfnPartTokens(config, pass_tokens) * config.hidden_size),
+      logits(pass_tokens * config.vocab_size),
       fired(static_cast<size_t>(NeuronBlocks(config))),
       rows_read(static_cast<size_t>(NeuronBlocks(config))),
       bytes(static_cast<size_t>(NeuronBlocks(config))),
       scores(static_cast<size_t>(threads->num_threads())) {}
 
+void Workspace::PackNormed(int64_t tokens) { Pack(*this, normed, tokens, &normed_tiles); }
+void Workspace::PackAttention(int64_t tokens) { Pack(*this, attention, tokens, &attention_tiles); }
+void Workspace::PackHidden(int64_t tokens) { Pack(*this, hidden, tokens, &hidden_tiles); }
+
 Input Workspace::Normed(int64_t tokens) const {
-  return {.x = {.data = normed.data(), .stride = normed.size() / kPassTokens, .count = tokens},
-          .quantized = normed_bytes.Vectors(tokens),
-          .fine = normed_bytes.FineVectors(tokens)};
+  return InputOf(*this, normed, normed_bytes, normed_tiles, tokens);
 }
 
 Input Workspace::Attended(int64_t tokens) const {
-  return {
-      .x = {.data = attention.data(), .stride = attention.size() / kPassTokens, .count = tokens},
-      .quantized = attention_bytes.Vectors(tokens),
-      .fine = attention_bytes.FineVectors(tokens)};
+  return InputOf(*this, attention, attention_bytes, attention_tiles, tokens);
 }
 
 Input Workspace::Hidden(int64_t tokens) const {
-  return {.x = {.data = hidden.data(), .stride = hidden.size() / kPassTokens, .count = tokens},
-          .quantized = hidden_bytes.Vectors(tokens),
-          .fine = hidden_bytes.FineVectors(tokens)};
+  return InputOf(*this, hidden, hidden_bytes, hidden_tiles, tokens);
 }
 
 }  // namespace stocha

@@ -29,6 +29,16 @@ enum class FfnMode : uint8_t {
 // "auto", "dense", "exact", "screened"; throws UsageError, naming `where`, on anything else.
 FfnMode ParseFfnMode(std::string_view text, std::string_view where);
 
+// How passes of many tokens multiply with packed rows.
+enum class PrefillMode : uint8_t {
+  kExact,  // as any other pass: the same bits, however many tokens go together
+  kFast,   // kLeastFastTokens and more by TileKernels, where the instruction set has them: other
+           // bits
+};
+
+// "exact", "fast"; throws UsageError, naming `where`, on anything else.
+PrefillMode ParsePrefillMode(std::string_view text, std::string_view where);
+
 // Counts of one layer since the caller last set them to zero.
 struct LayerStats {
   int64_t tokens = 0;
@@ -63,6 +73,9 @@ struct Token {
 // Tokens that go through the layers together. More share each read of the weights; the activations
 // of this many stay in the second-level cache.
 inline constexpr int64_t kPassTokens = 64;
+// Of kFast, whose weights must be converted once a pass; and the fewest for which that pays.
+inline constexpr int64_t kFastPassTokens = kMostTileVectors;
+inline constexpr int64_t kLeastFastTokens = 32;
 
 // Neurons whose down rows are summed up together before they are added to the others: a part of
 // what the results are, not a matter of speed.
@@ -80,6 +93,7 @@ struct Workspace {
     float screen_width = kScreenWidth;
     Isa isa = SelectedIsa();
     QuantizedDepth depth = QuantizedDepth::kCoarse;  // of vectors that packed rows meet
+    PrefillMode prefill = PrefillMode::kExact;
   };
   // Borrows `pool`.
   Workspace(const ModelConfig& config, ThreadPool* pool, const Options& options);
@@ -88,6 +102,8 @@ struct Workspace {
   ThreadPool* pool;
   FfnMode ffn_mode;
   float screen_width;
+  int64_t pass_tokens;                // the most in one pass
+  bool fast_pass = false;             // the pass at work goes by TileKernels
   std::vector<LayerStats> stats;      // [layers]; the caller may reset it at any time
   int64_t other_bytes = 0;            // of weights read outside the feed-forward layers; likewise
   std::vector<double> last_fraction;  // [layers], active fraction of the last pass
@@ -107,9 +123,14 @@ struct Workspace {
   Buffer<float> attention;       // [T, heads, head_dim]
   QuantizedBuffer normed_bytes;  // normed and attention in 8 bits, for packed weights
   QuantizedBuffer attention_bytes;
+  Buffer<uint16_t>
+      normed_tiles;  // TileVectors of normed, attention and hidden, if passes may be fast
+  Buffer<uint16_t> attention_tiles;
+  Buffer<uint16_t> hidden_tiles;
   Buffer<float> hidden;            // [T, intermediate_size], act(gate) * up, of FfnLayout::kRows
   QuantizedBuffer hidden_bytes;    // in 8 bits
-  int64_t ffn_parts = 0;           // parts of ffn_blocks that the last feed-forward layer filled
+  int64_t ffn_parts = 0;           // parts of ffn_blocks that the last feed-forward layer filled,
+  int64_t ffn_part_tokens = 0;     // and T of each of them
   Buffer<float> rope;              // [T, 2, head_dim / 2], cosines then sines
   Buffer<float> ffn_blocks;        // [blocks, T, hidden_size]
   Buffer<float> logits;            // [T, vocab_size]
@@ -117,6 +138,11 @@ struct Workspace {
   std::vector<int64_t> rows_read;  // [blocks]
   std::vector<int64_t> bytes;      // [blocks]
   std::vector<std::vector<float>> scores;  // [threads][heads of a group, positions]
+
+  // Lays the first `tokens` of them out, in a fast pass.
+  void PackNormed(int64_t tokens);
+  void PackAttention(int64_t tokens);
+  void PackHidden(int64_t tokens);
 
   // The first `tokens` vectors of normed and of attention, as matrices take them; likewise of
   // hidden.
@@ -127,6 +153,12 @@ struct Workspace {
 
 inline int64_t NeuronBlocks(const ModelConfig& config) {
   return (config.intermediate_size + kNeuronBlock - 1) / kNeuronBlock;
+}
+
+// Blocks of neurons whose output a fast pass adds up in one part: fewer parts to write and read.
+inline constexpr int64_t kFastPartBlocks = 4;
+inline int64_t FastParts(const ModelConfig& config) {
+  return (NeuronBlocks(config) + kFastPartBlocks - 1) / kFastPartBlocks;
 }
 
 }  // namespace stocha
