@@ -184,7 +184,7 @@ void ForEachHead(const AttentionKernel& kernel, KernelTensors& tensors, const Ru
       head.grad_k += i * key_values;
       head.grad_v += i * key_values;
     }
-    run(head, scratch_data + at::get_thread_num() * scratch_bytes);
+    run(head, scratch_data + ThreadNumber() * scratch_bytes);
   });
 }
 

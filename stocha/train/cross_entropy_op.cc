@@ -12,6 +12,7 @@
 
 #include "stocha/train/op_support.h"
 #include "stocha/train/row_kernels.h"
+#include "stocha/train/weight_gradient.h"
 
 namespace stocha {
 namespace {
@@ -65,7 +66,7 @@ Result Compute(const at::Tensor& hidden, const at::Tensor& head, const at::Tenso
     if (!want_gradients) continue;
     at::Tensor grad_chunk = result.grad_hidden.narrow(0, first, count);
     at::mm_out(grad_chunk, logits, head);
-    const at::Tensor grad_head = at::mm(logits.t(), chunk);
+    const at::Tensor grad_head = WeightGradient(logits, chunk);
     if (count == tokens) {
       result.grad_head = grad_head;
     } else if (first == 0) {

@@ -24,8 +24,11 @@
 
 #include "stocha/train/attention_op.h"
 #include "stocha/train/cross_entropy_op.h"
+#include "stocha/train/linear_op.h"
 #include "stocha/train/rms_norm_op.h"
 #include "stocha/train/rotate_op.h"
+#include "stocha/train/weight_gradient.h"
+#include "stocha/train/weight_gradient_kernel.h"
 
 namespace stocha {
 namespace {
@@ -91,6 +94,40 @@ TEST(FusedOps, RmsNormIsThePlainOne) {
         [](const Tensors& x) { return Tensors{PlainNorm(x[0], x[1])}; },
         {Randn({7, 5, size}, 1), Randn({size}, 2)});
   }
+}
+
+TEST(FusedOps, LinearIsThePlainOne) {
+  // More inputs than outputs and fewer; whole blocks of 32 and not; sums over more tokens than are
+  // packed at once.
+  for (const auto& [tokens, inputs, outputs] : {std::array<int64_t, 3>{1, 3, 2},
+                                                {70, 33, 130},
+                                                {128, 96, 32},
+                                                {1500, 40, 7},
+                                                {33, 9, 700}}) {
+    SCOPED_TRACE(testing::Message() << tokens << ", " << inputs << ", " << outputs);
+    ExpectSame([](const Tensors& x) { return Tensors{Linear(x[0], x[1])}; },
+               [](const Tensors& x) { return Tensors{at::linear(x[0], x[1])}; },
+               {Randn({tokens, inputs}, 1), Randn({outputs, inputs}, 2)});
+  }
+  // A bias is one row here, so that it is cast as the matrices are.
+  ExpectSame([](const Tensors& x) { return Tensors{Linear(x[0], x[1], x[2].view({-1}))}; },
+             [](const Tensors& x) { return Tensors{at::linear(x[0], x[1], x[2].view({-1}))}; },
+             {Randn({20, 12}, 1), Randn({8, 12}, 2), Randn({1, 8}, 3)});
+}
+
+TEST(FusedOps, WeightGradientIsTheSameOnEveryNumberOfThreads) {
+  const int threads = at::get_num_threads();
+  const at::Tensor grad = Randn({300, 500}, 1).to(at::kBFloat16);
+  const at::Tensor input = Randn({300, 90}, 2).to(at::kBFloat16);
+  at::set_num_threads(1);
+  const at::Tensor one = WeightGradient(grad, input);
+  at::set_num_threads(3);
+  const at::Tensor three = WeightGradient(grad, input);
+  const at::Tensor turned = WeightGradient(input, grad);
+  at::set_num_threads(threads);
+  if (SelectedWeightGradientKernel() == nullptr) GTEST_SKIP() << "at::mm promises nothing";
+  EXPECT_TRUE(at::equal(one, three));
+  EXPECT_TRUE(at::equal(one, turned.t()));
 }
 
 TEST(FusedOps, AddRmsNormIsThePlainOne) {

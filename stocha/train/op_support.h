@@ -4,6 +4,7 @@
 #define STOCHA_TRAIN_OP_SUPPORT_H_
 
 #include <ATen/core/Tensor.h>
+#include <omp.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -51,6 +52,10 @@ void ForEachChunk(int64_t rows, int64_t chunk_rows, const Run& run) {
     run(chunk * chunk_rows, std::min(rows, (chunk + 1) * chunk_rows), chunk);
   }
 }
+
+// Of the calling thread within ForEachChunk, below at::get_num_threads(). (at::get_thread_num()
+// knows at::parallel_for's threads alone.)
+inline int64_t ThreadNumber() { return omp_get_thread_num(); }
 
 }  // namespace stocha
 

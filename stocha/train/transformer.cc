@@ -5,7 +5,6 @@
 #include <ATen/ops/cos.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/outer.h>
 #include <ATen/ops/sin.h>
 
@@ -14,6 +13,7 @@
 
 #include "stocha/train/attention_op.h"
 #include "stocha/train/cross_entropy_op.h"
+#include "stocha/train/linear_op.h"
 #include "stocha/train/rms_norm_op.h"
 
 namespace stocha {
@@ -95,11 +95,11 @@ at::Tensor Transformer::NormQueriesAndKeys(const at::Tensor& qkv, int layer) con
 
 at::Tensor Transformer::Attention(const at::Tensor& x, int layer, const Pass& pass) const {
   const ComputeWeights::Layer& weights = pass.options.weights->layers[layer];
-  at::Tensor qkv = at::linear(x, weights.qkv, weights.qkv_bias);
+  at::Tensor qkv = Linear(x, weights.qkv, weights.qkv_bias);
   if (config_.has_qk_norm()) qkv = NormQueriesAndKeys(qkv, layer);
   const AttentionInputs inputs =
       SplitAndRotate(qkv, pass.rope, config_.num_attention_heads, config_.num_key_value_heads);
-  return at::linear(CausalAttention(inputs), weights.attention_output);
+  return Linear(CausalAttention(inputs), weights.attention_output);
 }
 
 at::Tensor Transformer::FeedForward(const at::Tensor& x, int layer, const Pass& pass) const {
@@ -111,7 +111,7 @@ at::Tensor Transformer::FeedForward(const at::Tensor& x, int layer, const Pass& 
   call.l1_scale = options.l1_scale;
   if (!options.stats.empty()) call.stats = &options.stats[layer];
   const ComputeWeights::Layer& weights = pass.options.weights->layers[layer];
-  return at::linear(options.gated_activation(at::linear(x, weights.gate_up), call), weights.down);
+  return Linear(options.gated_activation(Linear(x, weights.gate_up), call), weights.down);
 }
 
 Transformer::Stream Transformer::Block(const Stream& stream, int layer, const Pass& pass) const {

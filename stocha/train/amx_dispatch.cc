@@ -1,17 +1,18 @@
-#include "stocha/train/attention_kernel.h"
-
+// Which of the kernels by AMX-BF16 this machine runs.
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
 
 #include "stocha/kernels/isa.h"
+#include "stocha/train/attention_kernel.h"
+#include "stocha/train/weight_gradient_kernel.h"
 
 namespace stocha {
 namespace {
 
 #if defined(__x86_64__)
 // Isa::kAmx says that tiles may be used, and AMX-INT8.
-bool HasAmxBf16() {
+bool FindAmxBf16() {
   constexpr uint32_t kAmxBf16 = 1U << 22;  // CPUID 7.0, EDX
   uint32_t eax = 0;
   uint32_t ebx = 0;
@@ -21,14 +22,25 @@ bool HasAmxBf16() {
   __builtin_cpu_init();
   return __builtin_cpu_supports("avx512bf16") && SelectedIsa() == Isa::kAmx;
 }
+
+bool HasAmxBf16() {
+  static const bool has = FindAmxBf16();
+  return has;
+}
 #endif
 
 }  // namespace
 
 const AttentionKernel* SelectedAttentionKernel([[maybe_unused]] int64_t head_dim) {
 #if defined(__x86_64__)
-  static const bool has_amx = HasAmxBf16();
-  if (has_amx && head_dim % 32 == 0) return &kAttentionKernelAmx;
+  if (HasAmxBf16() && head_dim % 32 == 0) return &kAttentionKernelAmx;
+#endif
+  return nullptr;
+}
+
+const WeightGradientKernel* SelectedWeightGradientKernel() {
+#if defined(__x86_64__)
+  if (HasAmxBf16()) return &kWeightGradientKernelAmx;
 #endif
   return nullptr;
 }

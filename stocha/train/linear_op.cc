@@ -1,0 +1,41 @@
+#include "stocha/train/linear_op.h"
+
+#include <ATen/ops/linear.h>
+#include <ATen/ops/mm.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <optional>
+
+#include "stocha/train/weight_gradient.h"
+
+namespace stocha {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+class Op : public torch::autograd::Function<Op> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
+                            const std::optional<at::Tensor>& bias) {
+    context->save_for_backward({x, weight});
+    context->saved_data["has_bias"] = bias.has_value();
+    return at::linear(x, weight, bias);
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& grad_outputs) {
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor grad = grad_outputs[0].contiguous();
+    at::Tensor grad_bias;
+    if (context->saved_data["has_bias"].toBool()) grad_bias = grad.sum(0);
+    return {at::mm(grad, saved[1]), WeightGradient(grad, saved[0]), grad_bias};
+  }
+};
+
+}  // namespace
+
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  return Op::apply(x.contiguous(), weight, bias.defined() ? std::optional(bias) : std::nullopt);
+}
+
+}  // namespace stocha
