@@ -122,7 +122,7 @@ class Block {
     return std::ranges::count(read, true);
   }
 
-  // All neurons, added to what `out` has.
+  // All neurons, added to what `out` has, in tiles.
   int64_t Fast() {
     std::array<float, kFastPassTokens * kNeuronBlock> hidden;  // [tokens, neurons]
     const RowSet rows = {.count = neurons_, .first = first_};
@@ -133,8 +133,7 @@ class Block {
         h = Act(t)[i] == 0 ? 0 : Act(t)[i] * h;
       }
     }
-    AxpyTiles(*kernels_.tiles, weights_.down, rows, hidden.data(), kNeuronBlock,
-              {.data = out_, .stride = weights_.down.cols, .count = count_});
+    AxpyTiles(*kernels_.tiles, weights_.down, rows, hidden.data(), kNeuronBlock, count_, out_);
     return neurons_;
   }
 
@@ -281,6 +280,7 @@ void Ffn(const LayerWeights& weights, int layer, std::span<const Token> tokens, 
   // Blocks of a fast pass are added up as they come, a few in a row on one thread.
   const bool fast = ws.fast_pass && !rows;
   const int in_part = fast ? static_cast<int>(kFastPartBlocks) : 1;
+  ws.ffn_in_tiles = fast;
   ws.ffn_part_tokens = static_cast<int64_t>(tokens.size());
   if (fast) ws.ffn_part_tokens = (ws.ffn_part_tokens + 15) / 16 * 16;
   const int64_t part_size = ws.ffn_part_tokens * weights.up.cols;
@@ -323,9 +323,16 @@ void AddFfnOutput(const Workspace& ws, int64_t t, int64_t hidden_size, float* x)
     const int64_t count = std::min(kColumns, hidden_size - first);
     std::array<float, kColumns> sums{};
     for (int64_t block = 0; block < ws.ffn_parts; ++block) {
-      const float* part =
-          ws.ffn_blocks.data() + (block * ws.ffn_part_tokens + t) * hidden_size + first;
-      for (int64_t i = 0; i < count; ++i) sums[i] += part[i];
+      const float* part = ws.ffn_blocks.data() + block * ws.ffn_part_tokens * hidden_size;
+      if (!ws.ffn_in_tiles) {
+        part += t * hidden_size + first;
+        for (int64_t i = 0; i < count; ++i) sums[i] += part[i];
+        continue;
+      }
+      for (int64_t i = 0; i < count; i += 16) {
+        const float* tile = part + TileOffset(hidden_size, t, first + i);
+        for (int64_t j = 0; j < 16; ++j) sums[i + j] += tile[j];
+      }
     }
     for (int64_t i = 0; i < count; ++i) x[first + i] += sums[i];
   }

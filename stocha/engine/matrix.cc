@@ -223,8 +223,9 @@ void Axpy(const KernelTable& kernels, const Matrix& matrix, const RowSet& rows, 
 }
 
 void AxpyTiles(const TileKernels& kernels, const Matrix& matrix, const RowSet& rows,
-               const float* scale, int64_t scale_stride, const Rows<float>& y) {
-  TilesOf(kernels, matrix.type).axpy(PackedRows(matrix, rows), scale, scale_stride, y, matrix.cols);
+               const float* scale, int64_t scale_stride, int64_t vectors, float* y) {
+  TilesOf(kernels, matrix.type)
+      .axpy(PackedRows(matrix, rows), scale, scale_stride, vectors, matrix.cols, y);
 }
 
 void RunNeurons(const KernelTable& kernels, const Matrix& up, const Matrix& down,

@@ -94,9 +94,9 @@ void Axpy(const KernelTable& kernels, const Matrix& matrix, const RowSet& rows, 
           int64_t scale_stride, const Rows<float>& y);
 
 // The same by TileKernels, of a packed type: at most kMostTileRows rows and kMostTileVectors
-// vectors; rows of y stand behind each other, with room for a multiple of 16.
+// vectors; y in tiles (TileOffset), with room for a multiple of 16.
 void AxpyTiles(const TileKernels& kernels, const Matrix& matrix, const RowSet& rows,
-               const float* scale, int64_t scale_stride, const Rows<float>& y);
+               const float* scale, int64_t scale_stride, int64_t vectors, float* y);
 
 // The feed-forward kernel of one token, of packed up and down of one type (HasAxpy):
 // y += sum over r of act[r] (up_r . x) down_r.

@@ -131,6 +131,7 @@ struct Workspace {
   QuantizedBuffer hidden_bytes;    // in 8 bits
   int64_t ffn_parts = 0;           // parts of ffn_blocks that the last feed-forward layer filled,
   int64_t ffn_part_tokens = 0;     // and T of each of them
+  bool ffn_in_tiles = false;       // which then lie as TileOffset says
   Buffer<float> rope;              // [T, 2, head_dim / 2], cosines then sines
   Buffer<float> ffn_blocks;        // [blocks, T, hidden_size]
   Buffer<float> logits;            // [T, vocab_size]

@@ -112,7 +112,7 @@ struct PlaneKernels {
 };
 
 // At most so many vectors, and rows of axpy, meet in one call of TileKernels.
-inline constexpr int64_t kMostTileVectors = 128;
+inline constexpr int64_t kMostTileVectors = 256;
 inline constexpr int64_t kMostTileRows = 256;
 
 // Vectors in bfloat16, 16 a group: [groups, n / 2, 16 vectors, 2 values], n a multiple of 32; zeros
@@ -122,6 +122,11 @@ struct TileVectors {
   int64_t n = 0;
   int64_t count = 0;
 };
+
+// Where the 16 values from i on, a multiple of 16, of vector t of n stand in tiles of 16 vectors.
+constexpr int64_t TileOffset(int64_t n, int64_t t, int64_t i) {
+  return t / 16 * 16 * n + i * 16 + t % 16 * 16;
+}
 
 // Products with many vectors, faster than PackedKernels' and of other bits: weights, and vectors or
 // scales, are rounded to bfloat16, and sums are of floats in the hardware's order. A product is
@@ -134,10 +139,10 @@ struct TileKernels {
   struct Packed {
     void (*dot)(const Rows<const uint8_t>& weights, const TileVectors& x, float* out,
                 int64_t out_stride);
-    // Rows of y follow each other and there is room for a multiple of 16; those behind y.count stay
-    // as they are.
+    // Of PackedKernels::axpy, to `vectors` vectors y, which lie as TileOffset says; room for a
+    // multiple of 16, of which the last ones stay as they are.
     void (*axpy)(const Rows<const uint8_t>& weights, const float* scale, int64_t scale_stride,
-                 const Rows<float>& y, int64_t n);
+                 int64_t vectors, int64_t n, float* y);
   };
   Packed q8_0;
   Packed q4_0;

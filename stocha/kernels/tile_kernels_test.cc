@@ -93,7 +93,7 @@ class TileKernelsTest : public testing::TestWithParam<Case> {
 TEST_P(TileKernelsTest, DotIsWithinItsBound) {
   for (const int64_t n : {32, 256, 544, 1056}) {
     const PackedMatrix matrix(GetParam().format, RowUse::kDot, 70, n);
-    for (const int64_t vectors : {1, 16, 37, 128}) {
+    for (const int64_t vectors : {1, 37, 256}) {
       const Vectors x(*Tiles(), vectors, n);
       for (const int64_t rows : {1, 16, 33, 70}) {
         std::vector<float> out(static_cast<size_t>(vectors * 80), -7);
@@ -123,10 +123,10 @@ TEST_P(TileKernelsTest, DotIsWithinItsBound) {
 TEST_P(TileKernelsTest, AProductDependsOnItsOperandsAlone) {
   constexpr int64_t kSize = 544;
   const PackedMatrix matrix(GetParam().format, RowUse::kDot, 70, kSize);
-  const Vectors x(*Tiles(), 128, kSize);
+  const Vectors x(*Tiles(), kMostTileVectors, kSize);
   const auto dot = Of(*Tiles(), GetParam().format).dot;
-  std::vector<float> all(128 * 70);
-  dot(matrix.Of(70), x.First(128), all.data(), 70);
+  std::vector<float> all(kMostTileVectors * 70);
+  dot(matrix.Of(70), x.First(kMostTileVectors), all.data(), 70);
   std::vector<float> some(20 * 70);
   dot(matrix.Of(35), x.First(20), some.data(), 70);
   for (int64_t t = 0; t < 20; ++t) {
@@ -137,25 +137,25 @@ TEST_P(TileKernelsTest, AProductDependsOnItsOperandsAlone) {
 TEST_P(TileKernelsTest, AxpyIsWithinItsBound) {
   for (const int64_t n : {32, 256, 544}) {
     const PackedMatrix matrix(GetParam().format, RowUse::kAxpy, 256, n);
-    for (const int64_t vectors : {1, 16, 37, 128}) {
+    for (const int64_t vectors : {1, 37, 256}) {
       for (const int64_t rows : {1, 33, 256}) {
         const std::vector<float> scale = Normal(vectors * 256, 3);
         Buffer<float> y((vectors + 15) / 16 * 16 * n);
         const std::vector<float> before = Normal(y.size(), 4);
         std::ranges::copy(before, y.data());
         Of(*Tiles(), GetParam().format)
-            .axpy(matrix.Of(rows), scale.data(), 256,
-                  {.data = y.data(), .stride = n, .count = vectors}, n);
+            .axpy(matrix.Of(rows), scale.data(), 256, vectors, n, y.data());
         for (int64_t t = 0; t < y.size() / n; ++t) {
           for (int64_t i = 0; i < n; ++i) {
-            double sum = before[t * n + i];
+            const int64_t at = TileOffset(n, t, i / 16 * 16) + i % 16;
+            double sum = before[at];
             double magnitudes = std::abs(sum);
             for (int64_t r = 0; t < vectors && r < rows; ++r) {
               const double product = double{matrix.values[r * n + i]} * scale[t * 256 + r];
               sum += product;
               magnitudes += std::abs(product);
             }
-            ASSERT_NEAR(y.data()[t * n + i], sum, t < vectors ? Bound(rows, magnitudes) : 0)
+            ASSERT_NEAR(y.data()[at], sum, t < vectors ? Bound(rows, magnitudes) : 0)
                 << "n " << n << ", rows " << rows << ", vector " << t << ", at " << i;
           }
         }
