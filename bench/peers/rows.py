@@ -35,6 +35,7 @@ class Row:
     gen_tokens: int = 64
     batch: int = 1
     modes: tuple[str, ...] = ALL_MODES
+    prefill: str = "exact"  # `stocha bench --prefill`
     burners: int = 0  # processes that take a core each meanwhile
     targets: dict[str, Target] = dataclasses.field(default_factory=dict)
 
@@ -116,12 +117,14 @@ def prefill_row(name: str, kind: str, rival: str, rival_type: str, target: Targe
 
 def prefill_rows() -> list[Row]:
     against_llama = Target(with_amx=2.5, without_amx=1.2)
-    return [
+    exact = [
         prefill_row("prefill-q8_0", "q8_0", "llama.cpp", "q8_0", against_llama),
         prefill_row("prefill-q4_0", "q4_0", "llama.cpp", "q4_0", None),
         prefill_row("prefill-transformers", "q8_0", "transformers", "bf16", Target(1.0, None)),
         prefill_row("prefill-openvino", "q8_0", "openvino", "int8", None),
     ]
+    fast = [dataclasses.replace(row, name=f"{row.name}-fast", prefill="fast") for row in exact]
+    return exact + fast
 
 
 def other_rows() -> list[Row]:

@@ -25,6 +25,7 @@ def bench_command(program: pathlib.Path, row: Row, sparsity: float) -> list[str]
     command = [str(program), "bench", "--shape", row.shape, "--sparsity", str(sparsity)]
     command += ["--type", row.stocha_type, "--threads", str(row.threads)]
     command += ["--prompt-tokens", str(row.prompt_tokens), "--gen-tokens", str(row.gen_tokens)]
+    command += ["--prefill", row.prefill]
     command += ["--batch", str(row.batch), "--rounds", "1"]  # rounds are taken with the rival in turn
     for mode in row.modes:
         command += ["--ffn", mode]

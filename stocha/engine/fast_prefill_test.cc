@@ -102,6 +102,45 @@ TEST_P(FastPrefill, IsExactWithoutTiles) {
   EXPECT_EQ(Logits(fast), Logits(exact));
 }
 
+// Rows of neurons that are no whole blocks stay in bf16, beside attention's in q8_0.
+TEST(FastPrefillTest, IsExactWhereNeuronsHaveNoTiles) {
+  const std::optional<Isa> isa = IsaWithTiles();
+  if (!isa) GTEST_SKIP() << "no AVX-512 with bfloat16, which the tiles need";
+  ModelConfig config = LongConfig();
+  config.hidden_size = 72;
+  config.head_dim = 16;
+  const RandomModel random(config);
+  const TemporaryFile file("no-tiles");
+  WritePacked(SourceOf(random), QuantizeType::kQ8_0, file.path());
+  ThreadPool pool(1);
+  const Model model = Model::Load(file.path(), pool);
+  const std::vector<int32_t> ids = RandomIds(config, kTokens);
+  const Division exact = {.threads = 2, .piece = kTokens, .isa = *isa};
+  Division fast = exact;
+  fast.prefill = PrefillMode::kFast;
+  EXPECT_EQ(PackedLogits(model, ids, "relu", fast), PackedLogits(model, ids, "relu", exact));
+}
+
+TEST(FastPrefillTest, AFileMayHaveFormatsWithoutTiles) {
+  Weights weights;
+  LayerWeights& layer = weights.layers.emplace_back();
+  for (Matrix* matrix : {&layer.query, &layer.key, &layer.value, &layer.attention_output,
+                         &layer.gate, &layer.up, &layer.down}) {
+    matrix->type = WeightType::kQ8_0;
+  }
+  layer.gate.type = WeightType::kPlanes;
+  EXPECT_TRUE(weights.fit_tiles());
+  layer.attention_output.type = WeightType::kBF16;  // takes vectors as they are
+  EXPECT_TRUE(weights.fit_tiles());
+  layer.gate.type = WeightType::kQ6_K;
+  EXPECT_FALSE(weights.fit_tiles());
+  layer.gate.type = WeightType::kQ4_K;
+  layer.down.type = WeightType::kBF16;
+  EXPECT_FALSE(weights.fit_tiles());
+  layer.layout = FfnLayout::kRows;
+  EXPECT_TRUE(weights.fit_tiles());
+}
+
 INSTANTIATE_TEST_SUITE_P(, FastPrefill,
                          testing::Values(Case{QuantizeType::kQ8_0, FfnLayout::kNeurons, "q8_0"},
                                          Case{QuantizeType::kQ4_0, FfnLayout::kNeurons, "q4_0"},

@@ -105,11 +105,12 @@ Model::Model(const ModelConfig& config, Weights weights)
     : config_(config),
       weights_(std::move(weights)),
       packed_(weights_.packed()),
+      fit_tiles_(weights_.fit_tiles()),
       inverse_frequencies_(RopeInverseFrequencies(config)) {}
 
 void Model::Forward(std::span<const Step> steps, Workspace& workspace) const {
   const std::vector<Token> tokens = Flatten(steps, config_);
-  const auto most = static_cast<size_t>(workspace.pass_tokens);
+  const auto most = static_cast<size_t>(fit_tiles_ ? workspace.pass_tokens : kPassTokens);
   for (size_t begin = 0; begin < tokens.size(); begin += most) {
     const size_t count = std::min(most, tokens.size() - begin);
     RunPass(std::span(tokens).subspan(begin, count), workspace);
@@ -121,7 +122,7 @@ void Model::RunPass(std::span<const Token> tokens, Workspace& ws) const {
   const auto count = static_cast<int64_t>(tokens.size());
   const int64_t hidden = config_.hidden_size;
   const auto epsilon = static_cast<float>(config_.rms_norm_eps);
-  ws.fast_pass = packed_ && ws.normed_tiles.size() > 0 && count >= kLeastFastTokens;
+  ws.fast_pass = packed_ && fit_tiles_ && ws.normed_tiles.size() > 0 && count >= kLeastFastTokens;
   // normed[t] = RMSNorm(x[t] after `update`).
   const auto update_and_norm = [&](const std::vector<float>& weight, const auto& update) {
     ws.pool->ParallelFor(static_cast<int>(count), [&](int t, int) {

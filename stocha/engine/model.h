@@ -49,6 +49,7 @@ class Model {
   std::shared_ptr<const void> mapping_;  // of the files that weights_ points into, or null
   Weights weights_;
   bool packed_;                              // weights_.packed()
+  bool fit_tiles_;                           // weights_.fit_tiles()
   std::vector<double> inverse_frequencies_;  // [head_dim / 2]
 };
 

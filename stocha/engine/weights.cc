@@ -148,6 +148,16 @@ bool Weights::packed() const {
   return IsPacked(head.type) || std::ranges::any_of(layers, any);
 }
 
+bool Weights::fit_tiles() const {
+  return std::ranges::all_of(layers, [](const LayerWeights& layer) {
+    if (layer.layout == FfnLayout::kNeurons && !IsPacked(layer.down.type)) return false;
+    const Matrix* matrices[] = {&layer.query, &layer.key, &layer.value, &layer.attention_output,
+                                &layer.gate,  &layer.up,  &layer.down};
+    return std::ranges::none_of(
+        matrices, [](const Matrix* matrix) { return matrix->type == WeightType::kQ6_K; });
+  });
+}
+
 Matrix* MatrixOf(Weights& weights, const TensorSpec& spec) {
   LayerWeights* layer = spec.layer < 0 ? nullptr : &weights.layers[spec.layer];
   switch (spec.role) {

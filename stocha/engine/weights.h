@@ -68,6 +68,9 @@ struct Weights {
   std::vector<std::vector<float>> widened;  // what views of F16 or unaligned tensors point into
 
   bool packed() const;  // whether any matrix is, so that inputs are wanted in 8 bits too
+  // Whether passes may go by TileKernels: these have the type of every packed matrix of the layers,
+  // and of neurons, which are bf16 where rows are no whole number of blocks.
+  bool fit_tiles() const;
 };
 
 // Where a tensor of the list stands: a matrix, or a vector; null for one of the other kind. Down
