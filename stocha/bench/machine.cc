@@ -19,8 +19,8 @@ std::vector<std::string> FeaturesOf(Isa isa) {
     case Isa::kAvx512:
       return {"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"};
     case Isa::kAmx:
-      return {"avx2",     "fma",      "f16c",        "avx512f",  "avx512bw",
-              "avx512dq", "avx512vl", "avx512_vnni", "amx_tile", "amx_int8"};
+      return {"avx2",     "fma",         "f16c",        "avx512f",  "avx512bw", "avx512dq",
+              "avx512vl", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_int8", "amx_bf16"};
     case Isa::kNeon:
       return {"asimd", "asimddp"};
   }

@@ -42,6 +42,14 @@ TEST(MachineTest, NamesTheFeaturesThatAnIsaUses) {
   }
 }
 
+// --prefill fast multiplies in bfloat16: a rival without it is not one to be compared with.
+TEST(MachineTest, AmxIsNamedWithBFloat16) {
+  const std::vector<std::string> features = DescribeMachine(Isa::kAmx).features;
+  for (const char* feature : {"amx_int8", "amx_bf16", "avx512_bf16"}) {
+    EXPECT_EQ(std::count(features.begin(), features.end(), feature), 1) << feature;
+  }
+}
+
 // A set that the machine has is not passed over, which would leave it untested without a word.
 TEST(MachineTest, AnIsaIsAvailableWhereLinuxNamesItsFeatures) {
   std::ifstream file("/proc/cpuinfo");
