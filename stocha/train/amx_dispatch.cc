@@ -5,6 +5,7 @@
 
 #include "stocha/kernels/isa.h"
 #include "stocha/train/attention_kernel.h"
+#include "stocha/train/row_kernels.h"
 #include "stocha/train/weight_gradient_kernel.h"
 
 namespace stocha {
@@ -19,8 +20,7 @@ bool FindAmxBf16() {
   uint32_t ecx = 0;
   uint32_t edx = 0;
   if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0 || (edx & kAmxBf16) == 0) return false;
-  __builtin_cpu_init();
-  return __builtin_cpu_supports("avx512bf16") && SelectedIsa() == Isa::kAmx;
+  return HasAvx512Bf16() && SelectedIsa() == Isa::kAmx;
 }
 
 bool HasAmxBf16() {

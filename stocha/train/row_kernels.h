@@ -81,6 +81,9 @@ extern const RowKernels kRowKernelsPortable;
 #if defined(__x86_64__)
 extern const RowKernels kRowKernelsAvx2;
 extern const RowKernels kRowKernelsAvx512;
+extern const RowKernels kRowKernelsAvx512Bf16;
+// Whether the processor has AVX-512's instructions on bfloat16.
+bool HasAvx512Bf16();
 #endif
 
 // Those of SelectedIsa().

@@ -35,6 +35,7 @@ std::vector<const RowKernels*> Available() {
   for (const Isa isa : AvailableIsas()) {
     if (isa == Isa::kAvx2) all.push_back(&kRowKernelsAvx2);
     if (isa == Isa::kAvx512) all.push_back(&kRowKernelsAvx512);
+    if (isa == Isa::kAvx512 && HasAvx512Bf16()) all.push_back(&kRowKernelsAvx512Bf16);
   }
 #endif
   return all;

@@ -9,9 +9,9 @@ namespace {
 #include "stocha/train/amx_blocks.inc"
 static_assert(kBlock == kGradientPart);
 
-// Parts of tokens between two visits of a sum: what is packed of both sides stays in the
-// second-level cache.
-constexpr int64_t kTokenParts = 32;
+// Parts of tokens between two visits of a sum: a part of the rows stays in the first-level
+// cache while those of the columns pass.
+constexpr int64_t kTokenParts = 16;
 
 inline int64_t Least(int64_t a, int64_t b) { return a < b ? a : b; }
 
