@@ -8,6 +8,7 @@
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "stocha/train/op_support.h"
@@ -20,8 +21,8 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr int64_t kLogitsAtOnce = int64_t{1} << 25;
-constexpr int64_t kMinChunkTokens = 256;  // fewer waste the products of matrices
+constexpr int64_t kLogitsAtOnce = int64_t{1} << 25;  // about
+constexpr int64_t kMinChunkTokens = 256;             // fewer waste the products of matrices
 constexpr int64_t kThreadRows = 8;
 
 // logits: [tokens, vocab_size]; replaced by grad_scale * their gradient where that is not 0.
@@ -46,6 +47,14 @@ double SumOfLosses(at::Tensor& logits, const int64_t* targets, float grad_scale)
   return sum;
 }
 
+// Tokens of a chunk, all chunks alike: a short last one would read the whole head for a few tokens.
+int64_t ChunkTokens(int64_t tokens, int64_t vocab_size) {
+  const int64_t wanted = (tokens * vocab_size + kLogitsAtOnce / 2) / kLogitsAtOnce;
+  const int64_t chunks =
+      std::clamp<int64_t>(wanted, 1, std::max<int64_t>(1, tokens / kMinChunkTokens));
+  return (tokens + chunks - 1) / chunks;
+}
+
 struct Result {
   at::Tensor loss, grad_hidden, grad_head;  // gradients: undefined where they are not wanted
 };
@@ -53,7 +62,7 @@ struct Result {
 Result Compute(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
                bool want_gradients) {
   const int64_t tokens = hidden.size(0);
-  const int64_t chunk_tokens = std::max(kMinChunkTokens, kLogitsAtOnce / head.size(0));
+  const int64_t chunk_tokens = ChunkTokens(tokens, head.size(0));
   Result result;
   if (want_gradients) result.grad_hidden = at::empty(hidden.sizes(), hidden.options());
   double sum = 0;

@@ -228,7 +228,7 @@ void ExpectCrossEntropy(int64_t tokens, int64_t vocab_size) {
       at::randint(vocab_size, {tokens}, at::detail::createCPUGenerator(9), at::kLong);
   ExpectSame([&](const Tensors& x) { return Tensors{MeanCrossEntropy(x[0], x[1], targets)}; },
              [&](const Tensors& x) {
-               // torch's own sum over 150,000 values is not good enough in float32.
+               // torch's own sum over 100,000 values is not good enough in float32.
                const at::Tensor logits = at::linear(x[0].to(at::kDouble), x[1].to(at::kDouble));
                return Tensors{at::cross_entropy_loss(logits, targets)};
              },
@@ -240,7 +240,7 @@ TEST(FusedOps, CrossEntropyIsThePlainOne) {
   ExpectCrossEntropy(1, 1000);
 }
 
-TEST(FusedOps, CrossEntropyInChunksIsThePlainOne) { ExpectCrossEntropy(300, 150000); }
+TEST(FusedOps, CrossEntropyInChunksIsThePlainOne) { ExpectCrossEntropy(520, 100000); }
 
 TEST(FusedOps, WhatIsNotFiniteStaysSo) {
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
