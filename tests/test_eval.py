@@ -154,7 +154,8 @@ def test_a_resume_file_of_another_evaluation_is_refused(stocha, talking, tmp_pat
     log = tmp_path / "log.jsonl"
     evaluate(stocha, talking, *many, "--limit", 3, "--resume", log)
     before = log.read_bytes()
-    for change in (["--seed", "1"], ["--shots", "2"], ["--stride", "7"], ["--draw-prompt"]):
+    changes = ["--seed 1", "--shots 2", "--stride 7", "--draw-prompt"]
+    for change in map(str.split, [*changes, "--prefill fast", "--input-bits 16"]):
         result = run(stocha, "eval", talking, *many, "--resume", log, *change)
         assert_one_line_error(result, log, "another evaluation")
         assert log.read_bytes() == before

@@ -36,6 +36,7 @@ OrderedJson ResumeHeader(const EvalFlags& flags, const Activation& activation) {
           {"activation", ToString(activation)},
           {"screened", flags.engine.ffn == "screened"},
           {"input_bits", flags.engine.input_bits},
+          {"prefill", flags.engine.prefill},
           {"seed", flags.engine.seed},
           {"tasks", std::move(tasks)}};
 }
@@ -77,10 +78,13 @@ void Eval(const EvalFlags& flags) {
     if (!flags.json) PrintEvalResult(results.back());
   }
   if (flags.json) {
-    const OrderedJson json = {
-        {"model", flags.engine.model}, {"activation", ToString(engine.activation)},
-        {"ffn", flags.engine.ffn},     {"threads", engine.pool.num_threads()},
-        {"seed", flags.engine.seed},   {"results", std::move(results)}};
+    const OrderedJson json = {{"model", flags.engine.model},
+                              {"activation", ToString(engine.activation)},
+                              {"ffn", flags.engine.ffn},
+                              {"prefill", flags.engine.prefill},
+                              {"threads", engine.pool.num_threads()},
+                              {"seed", flags.engine.seed},
+                              {"results", std::move(results)}};
     fmt::print("{}\n", json.dump(2, ' ', false, OrderedJson::error_handler_t::replace));
   } else {
     fmt::print("activation    {}\n", ToString(engine.activation));

@@ -1,8 +1,8 @@
 // Causal attention as one autograd op; the backward pass computes the probabilities again.
 //
-// bfloat16 goes head by head through attention_kernel.h where the processor has AMX. Elsewhere it is
-// products of all heads at once, which for short sequences leaves half of them beyond the diagonal
-// and is still faster than blocks.
+// bfloat16 goes head by head through attention_kernel.h where the processor has AMX. Elsewhere it
+// is products of all heads at once, which for short sequences leaves half of them beyond the
+// diagonal and is still faster than blocks.
 #ifndef STOCHA_TRAIN_ATTENTION_OP_H_
 #define STOCHA_TRAIN_ATTENTION_OP_H_
 
