@@ -90,9 +90,17 @@ def test_ratios_and_shares_of_the_roof(run_compare):
 def test_stocha_is_called_by_its_contract(run_compare):
     run_compare()
     model = "--shape llama-3.2-1b --sparsity 0.9 --type q8_0 --threads 2"
-    tokens = "--prompt-tokens 16 --gen-tokens 64 --batch 1 --rounds 1"
+    tokens = "--prompt-tokens 16 --gen-tokens 64 --prefill exact --batch 1 --rounds 1"
     modes = "--ffn dense --ffn exact --ffn screened"
     assert run_compare.calls() == [f"bench {model} {tokens} {modes} --json"] * 2
+
+
+def test_rows_of_the_fast_prefill_ask_for_it(run_compare):
+    run_compare(arguments=["--rows", "prefill-q8_0,prefill-q8_0-fast"])
+    exact, fast = run_compare.calls()[:2], run_compare.calls()[2:]
+    assert len(exact) == len(fast) == 2
+    assert all("--prefill exact" in call for call in exact)
+    assert all("--prefill fast" in call for call in fast)
 
 
 def test_modes_that_a_row_does_not_have_may_be_null(run_compare):
