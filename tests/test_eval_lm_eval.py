@@ -131,7 +131,7 @@ def test_scores_equal_lm_eval_on_real_examples(
     """300 examples, by the random model; by SmolLM2, which takes minutes, with STOCHA_EVAL_LONG=1."""
     source = repo.parent / "shared/data/eval" / f"{name}.jsonl"
     if not source.is_file():
-        pytest.skip(f"no {source}")
+        pytest.skip(f"no evaluation set {source}")
     lines = source.read_text(encoding="utf-8").splitlines(keepends=True)
     lines = [line for line in lines if len(line.encode()) < 400][:300]  # what the small one takes
     file = tmp_path / f"{name}.jsonl"

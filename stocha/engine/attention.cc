@@ -125,15 +125,7 @@ void Attention(const ModelConfig& config, const LayerWeights& weights, int layer
            ws.query.data() + first, ws.scores[thread].data(), ws.attention.data() + first);
   });
 
-  if (!IsPacked(weights.attention_output.type)) {
-    // The vectors are taken as they are.
-  } else if (ws.fast_pass) {
-    ws.PackAttention(count);
-  } else {
-    ws.pool->ParallelFor(static_cast<int>(count), [&](int t, int) {
-      ws.attention_bytes.Set(ws.kernels, t, ws.attention.data() + t * config.q_size());
-    });
-  }
+  if (IsPacked(weights.attention_output.type)) ws.EncodeAttention(count);
   Project(std::array<Projection, 1>{{{&weights.attention_output, nullptr, ws.delta.data()}}},
           ws.Attended(count), ws.kernels, *ws.pool);
   for (const Matrix* matrix :

@@ -32,17 +32,6 @@ void WriteHot(const OpenedModel& opened, const Firing& firing, const std::filesy
   WriteHotFirst(opened.packed.file.content, opened.packed.model, firing, path, [](int64_t) {});
 }
 
-// ||a - b|| / ||b||
-double RelativeDifference(const std::vector<float>& a, const std::vector<float>& b) {
-  double difference = 0;
-  double norm = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    difference += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
-    norm += std::pow(static_cast<double>(b[i]), 2);
-  }
-  return std::sqrt(difference / norm);
-}
-
 TEST(FiringTest, HotFirstAndTheirTenths) {
   Firing firing = {.tokens = 10, .counts = {{3, 10, 3, 0}, std::vector<int64_t>(25, 5)}};
   EXPECT_EQ(firing.HotFirst(0), (std::vector<int64_t>{1, 0, 2, 3}));

@@ -22,16 +22,6 @@ std::optional<Isa> IsaWithTiles() {
   return std::nullopt;
 }
 
-double RelativeDifference(const std::vector<float>& got, const std::vector<float>& expected) {
-  double difference = 0;
-  double norm = 0;
-  for (size_t i = 0; i < got.size(); ++i) {
-    difference += std::pow(double{got[i]} - expected[i], 2);
-    norm += std::pow(double{expected[i]}, 2);
-  }
-  return std::sqrt(difference / norm);
-}
-
 ModelConfig LongConfig() {
   ModelConfig config = BlockConfig(320, Architecture::kQwen3);
   config.max_position_embeddings = kTokens;

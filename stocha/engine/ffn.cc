@@ -270,15 +270,7 @@ class Block {
 
 // ws.ffn_blocks, in one part, = down times ws.hidden.
 void DownByRows(const LayerWeights& weights, int64_t tokens, Workspace& ws) {
-  if (!IsPacked(weights.down.type)) {
-    // The vectors are taken as they are.
-  } else if (ws.fast_pass) {
-    ws.PackHidden(tokens);
-  } else {
-    ws.pool->ParallelFor(static_cast<int>(tokens), [&](int t, int) {
-      ws.hidden_bytes.Set(ws.kernels, t, ws.hidden.data() + t * weights.down.cols);
-    });
-  }
+  if (IsPacked(weights.down.type)) ws.EncodeHidden(tokens);
   Project(std::array<Projection, 1>{{{&weights.down, nullptr, ws.ffn_blocks.data()}}},
           ws.Hidden(tokens), ws.kernels, *ws.pool);
 }

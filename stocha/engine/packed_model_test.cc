@@ -105,16 +105,6 @@ TEST_P(EveryPackedType, RowsGiveTheSameBitsHoweverTheWorkIsDivided) {
   ExpectSameBitsOfVectorSets(model, ids, "silu");
 }
 
-double RelativeDifference(const std::vector<float>& got, const std::vector<float>& expected) {
-  double difference = 0;
-  double norm = 0;
-  for (size_t i = 0; i < got.size(); ++i) {
-    difference += std::pow(got[i] - expected[i], 2);
-    norm += std::pow(expected[i], 2);
-  }
-  return std::sqrt(difference / norm);
-}
-
 // Floats are summed in another order; in 8 bits, act(gate) * up is rounded too.
 TEST_P(EveryPackedType, RowsAreNearNeurons) {
   const RandomModel random(BlockConfig(64, Architecture::kQwen3));

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <span>
@@ -58,6 +59,18 @@ inline std::vector<QuantizedPart> WritePacked(const QuantizeSource& source, Quan
                                               FfnLayout layout = FfnLayout::kNeurons) {
   ThreadPool pool(threads);
   return Quantize(source, type, layout, path, pool, [](int64_t) {});
+}
+
+// ||got - expected|| / ||expected||
+inline double RelativeDifference(const std::vector<float>& got,
+                                 const std::vector<float>& expected) {
+  double difference = 0;
+  double norm = 0;
+  for (size_t i = 0; i < got.size(); ++i) {
+    difference += std::pow(double{got[i]} - double{expected[i]}, 2);
+    norm += std::pow(double{expected[i]}, 2);
+  }
+  return std::sqrt(difference / norm);
 }
 
 // How a forward pass is divided.

@@ -48,6 +48,14 @@ void Pack(const Workspace& ws, const Buffer<float>& from, int64_t tokens, Buffer
   });
 }
 
+void Encode(const Workspace& ws, const Buffer<float>& from, int64_t tokens, QuantizedBuffer* bytes,
+            Buffer<uint16_t>* tiles) {
+  if (ws.fast_pass) return Pack(ws, from, tokens, tiles);
+  const int64_t n = from.size() / ws.pass_tokens;
+  ws.pool->ParallelFor(static_cast<int>(tokens),
+                       [&](int t, int) { bytes->Set(ws.kernels, t, from.data() + t * n); });
+}
+
 Input InputOf(const Workspace& ws, const Buffer<float>& vectors, const QuantizedBuffer& bytes,
               const Buffer<uint16_t>& tiles, int64_t tokens) {
   const int64_t n = vectors.size() / ws.pass_tokens;
@@ -91,8 +99,14 @@ Workspace::Workspace(const ModelConfig& config, ThreadPool* threads, const Optio
       scores(static_cast<size_t>(threads->num_threads())) {}
 
 void Workspace::PackNormed(int64_t tokens) { Pack(*this, normed, tokens, &normed_tiles); }
-void Workspace::PackAttention(int64_t tokens) { Pack(*this, attention, tokens, &attention_tiles); }
-void Workspace::PackHidden(int64_t tokens) { Pack(*this, hidden, tokens, &hidden_tiles); }
+
+void Workspace::EncodeAttention(int64_t tokens) {
+  Encode(*this, attention, tokens, &attention_bytes, &attention_tiles);
+}
+
+void Workspace::EncodeHidden(int64_t tokens) {
+  Encode(*this, hidden, tokens, &hidden_bytes, &hidden_tiles);
+}
 
 Input Workspace::Normed(int64_t tokens) const {
   return InputOf(*this, normed, normed_bytes, normed_tiles, tokens);

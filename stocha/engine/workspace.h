@@ -123,8 +123,8 @@ struct Workspace {
   Buffer<float> attention;       // [T, heads, head_dim]
   QuantizedBuffer normed_bytes;  // normed and attention in 8 bits, for packed weights
   QuantizedBuffer attention_bytes;
-  Buffer<uint16_t>
-      normed_tiles;  // TileVectors of normed, attention and hidden, if passes may be fast
+  // TileVectors of normed, attention and hidden, if passes may be fast.
+  Buffer<uint16_t> normed_tiles;
   Buffer<uint16_t> attention_tiles;
   Buffer<uint16_t> hidden_tiles;
   Buffer<float> hidden;            // [T, intermediate_size], act(gate) * up, of FfnLayout::kRows
@@ -140,10 +140,11 @@ struct Workspace {
   std::vector<int64_t> bytes;      // [blocks]
   std::vector<std::vector<float>> scores;  // [threads][heads of a group, positions]
 
-  // Lays the first `tokens` of them out, in a fast pass.
+  // The first `tokens` vectors as packed rows meet them in this pass: in tiles or in 8 bits.
+  void EncodeAttention(int64_t tokens);
+  void EncodeHidden(int64_t tokens);
+  // The tiles of normed alone, whose 8 bits are made where it is.
   void PackNormed(int64_t tokens);
-  void PackAttention(int64_t tokens);
-  void PackHidden(int64_t tokens);
 
   // The first `tokens` vectors of normed and of attention, as matrices take them; likewise of
   // hidden.

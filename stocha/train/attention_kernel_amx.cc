@@ -351,7 +351,7 @@ void Forward(const AttentionHead& head, void* memory) {
   const Sizes sizes(head);
   Pieces pieces(memory);
   const ForwardScratch scratch(sizes, pieces);
-  const Tiles tiles;
+  const Tiles tiles(kPairConfig);
   Pack<As::kRightTransposed>(head, head.k, head.head_dim, scratch.keys);
   Pack<As::kRight>(head, head.v, head.head_dim, scratch.values);
   for (int64_t query = 0; query < head.queries; ++query) ForwardQueries(head, query, scratch);
@@ -361,7 +361,7 @@ void Backward(const AttentionHead& head, void* memory) {
   const Sizes sizes(head);
   Pieces pieces(memory);
   const BackwardScratch scratch(sizes, pieces);
-  const Tiles tiles;
+  const Tiles tiles(kPairConfig);
   Pack<As::kLeft>(head, head.k, head.head_dim, scratch.keys);
   Pack<As::kLeft>(head, head.v, head.head_dim, scratch.values);
   Pack<As::kRight>(head, head.k, head.head_dim, scratch.right_keys);

@@ -101,7 +101,7 @@ void Multiply(const WeightGradientCall& call, int64_t first_row_part, int64_t ro
   auto* left = static_cast<uint16_t*>(scratch);
   auto* sums = reinterpret_cast<float*>(left + row_parts * kTokenParts * kBlockValues);
   const int64_t columns = call.ColumnParts();
-  const Tiles tiles;
+  const Tiles tiles(kPairConfig);
   for (int64_t first = 0; first < call.TokenParts(); first += kTokenParts) {
     const int64_t token_parts = Least(kTokenParts, call.TokenParts() - first);
     PackLeftParts(call, first_row_part, row_parts, first, token_parts, left);
