@@ -27,20 +27,21 @@ void ActivateBlock(const KernelTable& kernels, const Activation& activation,
   }
   const float* silu = scratch.data();
   kernels.silu(gate.data(), count, scratch.data());
-  const bool smooth = activation.smooth_positive;
+  const auto share = static_cast<float>(activation.positive_silu());
+  const auto positive = [=](float x, size_t i) {
+    if (share == 0 || share == 1) return share == 0 ? x : silu[i];  // infinity times 0 is none
+    return share * silu[i] + (1 - share) * x;
+  };
   if (activation.kind == ActivationKind::kExpected) {
     const auto p = static_cast<float>(activation.p());
-    return ForEach(gate, [=](float x, size_t i) {
-      if (x < 0) return p * silu[i];
-      return smooth ? silu[i] : x;
-    });
+    return ForEach(gate, [=](float x, size_t i) { return x < 0 ? p * silu[i] : positive(x, i); });
   }
   ForEach(gate, [&](float x, size_t i) {
     if (x < 0) {
       const auto neuron = static_cast<uint32_t>(first_neuron + i);
       return Coin(activation, stream, row, neuron) ? silu[i] : 0;
     }
-    return smooth ? silu[i] : x;
+    return positive(x, i);
   });
 }
 

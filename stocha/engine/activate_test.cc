@@ -25,7 +25,8 @@ TEST(ActivateTest, AgreesWithTheDefinition) {
   gate[9] = std::nanf("");
   for (const char* text :
        {"relu", "relu2", "silu", "stocha:0.3", "stocha:0.3,smooth", "stocha:0.5,token", "stocha:1",
-        "stocha:0", "stocha:0.9,layer", "expected:0.4", "expected:0.4,smooth", "expected:0"}) {
+        "stocha:0", "stocha:0.9,layer", "expected:0.4", "expected:0.4,smooth", "expected:0",
+        "stocha:0.6,blend", "expected:0.2,blend", "stocha:1,blend"}) {
     const Activation activation = ParseActivation(text, "test");
     for (const Isa isa : AvailableIsas()) {
       std::vector<float> got = gate;

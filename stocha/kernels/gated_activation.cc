@@ -24,6 +24,14 @@ void SetScaledSilu(double p, GatedRow* row) {
   row->negative_scale = static_cast<float>(p);  // exact: 17 bits
 }
 
+void SetPositive(const Activation& activation, GatedRow* row) {
+  const double share = activation.positive_silu();
+  row->positive_silu = static_cast<float>(share);  // exact: 17 bits
+  row->positive = share == 0   ? PositiveBranch::kIdentity
+                  : share == 1 ? PositiveBranch::kSilu
+                               : PositiveBranch::kBlend;
+}
+
 // The branches of a row; those of kToken and kLayer granularity depend on its coin.
 void SetBranches(const Activation& activation, const CoinStream& stream, uint32_t row_index,
                  GatedRow* row) {
@@ -50,7 +58,7 @@ void SetBranches(const Activation& activation, const CoinStream& stream, uint32_
       }
       break;
   }
-  row->positive = activation.smooth_positive ? PositiveBranch::kSilu : PositiveBranch::kIdentity;
+  SetPositive(activation, row);
 }
 
 PhiloxRow MakePhiloxRow(const CoinStream& stream) {

@@ -7,7 +7,7 @@
 
 namespace stocha {
 
-enum class PositiveBranch : uint8_t { kIdentity, kSilu, kSquare };           // x >= 0, and NaN
+enum class PositiveBranch : uint8_t { kIdentity, kSilu, kBlend, kSquare };   // x >= 0, and NaN
 enum class NegativeBranch : uint8_t { kZero, kScaledSilu, kCoinTimesSilu };  // x < 0
 
 // Philox4x32-10 (base/philox.h) as vector code wants it: constants as data, the key of every round.
@@ -26,6 +26,7 @@ struct GatedRow {
   PositiveBranch positive = PositiveBranch::kIdentity;
   NegativeBranch negative = NegativeBranch::kZero;  // kZero alone goes with kSquare
   float negative_scale = 1;                         // kScaledSilu
+  float positive_silu = 1;                          // kBlend: the share of SiLU; the rest is x
   // kCoinTimesSilu: a coin is true when its 16 bits are below the threshold, 1 .. 65535.
   uint32_t threshold = 0;
   PhiloxRow philox;

@@ -170,14 +170,16 @@ std::string TestName(const testing::TestParamInfo<std::tuple<Isa, const char*>>&
   return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, GatedActivationTest,
-                         testing::Combine(testing::ValuesIn(AvailableIsas()),
-                                          testing::Values("relu", "silu", "relu2", "stocha:0",
-                                                          "stocha:0.3", "stocha:0.7,smooth",
-                                                          "stocha:0.5,token",
-                                                          "stocha:0.5,smooth,layer", "stocha:1",
-                                                          "expected:0.7", "expected:0.4,smooth")),
-                         TestName);
+INSTANTIATE_TEST_SUITE_P(
+    All, GatedActivationTest,
+    testing::Combine(testing::ValuesIn(AvailableIsas()),
+                     testing::Values("relu", "silu", "relu2", "stocha:0", "stocha:0.3",
+                                     "stocha:0.7,smooth", "stocha:0.5,token",
+                                     "stocha:0.5,smooth,layer", "stocha:1", "expected:0.7",
+                                     "expected:0.4,smooth", "expected:0.3,blend",
+                                     "stocha:0.6,blend", "stocha:0.2,blend,token", "stocha:0,blend",
+                                     "stocha:1,blend")),
+    TestName);
 
 // Same bits, whatever the inputs' bits.
 template <typename T>
@@ -203,7 +205,8 @@ TEST(GatedActivationIdentityTest, TheEndsOfPAreReluAndSilu) {
       ExpectSameBits<float>(isa, "relu", never);
       ExpectSameBits<uint16_t>(isa, "relu", never);
     }
-    for (const char* always : {"stocha:1,smooth", "expected:1,smooth", "stocha:1,smooth,layer"}) {
+    for (const char* always : {"stocha:1,smooth", "expected:1,smooth", "stocha:1,smooth,layer",
+                               "stocha:1,blend", "expected:1,blend"}) {
       ExpectSameBits<float>(isa, "silu", always);
       ExpectSameBits<uint16_t>(isa, "silu", always);
     }

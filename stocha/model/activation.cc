@@ -31,7 +31,7 @@ std::vector<std::string_view> SplitAtCommas(std::string_view text) {
                .what = "not an activation",
                .got = "\"" + std::string(text) + "\"",
                .expected = "relu, silu, relu2, stocha:P or expected:P with P from 0 to 1, e.g. "
-                           "stocha:0.7 or stocha:0.7,smooth,token"});
+                           "stocha:0.7, expected:0.5,blend or stocha:0.7,smooth,token"});
 }
 
 }  // namespace
@@ -60,8 +60,11 @@ Activation ParseActivation(std::string_view text, std::string_view where) {
   if (name == "expected") activation.kind = ActivationKind::kExpected;
   for (size_t i = 1; i < parts.size(); ++i) {
     const bool may_share = name == "stocha" && activation.granularity == CoinGranularity::kElement;
-    if (parts[i] == "smooth" && !activation.smooth_positive) {
-      activation.smooth_positive = true;
+    const bool may_smooth = activation.positive == PositiveSide::kIdentity;
+    if (parts[i] == "smooth" && may_smooth) {
+      activation.positive = PositiveSide::kSilu;
+    } else if (parts[i] == "blend" && may_smooth) {
+      activation.positive = PositiveSide::kBlend;
     } else if (parts[i] == "token" && may_share) {
       activation.granularity = CoinGranularity::kToken;
     } else if (parts[i] == "layer" && may_share) {
@@ -85,7 +88,8 @@ std::string ToString(const Activation& activation) {
   }
   std::string text = activation.kind == ActivationKind::kStochastic ? "stocha:" : "expected:";
   text += p;
-  if (activation.smooth_positive) text += ",smooth";
+  if (activation.positive == PositiveSide::kSilu) text += ",smooth";
+  if (activation.positive == PositiveSide::kBlend) text += ",blend";
   if (activation.granularity == CoinGranularity::kToken) text += ",token";
   if (activation.granularity == CoinGranularity::kLayer) text += ",layer";
   return text;
@@ -96,7 +100,10 @@ double Activate(const Activation& activation, double x, bool coin) {
   const bool draws = DrawsOrAverages(activation.kind);
   if (!(x < 0)) {  // NaN comes here too, and stays NaN
     if (activation.kind == ActivationKind::kReluSquared) return x * x;
-    return draws && activation.smooth_positive ? Silu(x) : x;
+    if (!draws) return x;
+    const double share = activation.positive_silu();
+    if (share == 0 || share == 1) return share == 0 ? x : Silu(x);  // infinity times 0 is none
+    return share * Silu(x) + (1 - share) * x;
   }
   if (!draws) return 0;
   if (activation.kind == ActivationKind::kExpected) return activation.p() * Silu(x);
@@ -108,8 +115,10 @@ double ActivateGrad(const Activation& activation, double x, bool coin) {
   const bool draws = DrawsOrAverages(activation.kind);
   if (!(x < 0)) {
     if (activation.kind == ActivationKind::kReluSquared) return 2 * x;
-    if (draws && activation.smooth_positive) return SiluGrad(x);
-    return x == 0 ? 0 : 1;
+    const double identity = x == 0 ? 0 : 1;
+    const double share = draws ? activation.positive_silu() : 0;
+    if (share == 0) return identity;  // SiLU's is NaN at infinity
+    return share * SiluGrad(x) + (1 - share) * identity;
   }
   if (!draws) return 0;
   if (activation.kind == ActivationKind::kExpected) return activation.p() * SiluGrad(x);

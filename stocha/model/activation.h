@@ -1,11 +1,13 @@
 // The idea, on one screen: an activation that is drawn at random where ReLU would be flat.
 //
-//   phi(x) = x >= 0 ? (smooth_positive ? SiLU(x) : x)
-//                   : (coin ? SiLU(x) : 0)              coin ~ Bernoulli(p)
+//   phi(x) = x >= 0 ? positive(x) : (coin ? SiLU(x) : 0)      coin ~ Bernoulli(p)
 //
-// p = 0 is ReLU; p = 1 with smooth_positive is SiLU itself. The coin is an argument, so phi is
-// pure. expected:p is the mean over coins, p SiLU(x) for x < 0. Method: "Stochastic activations",
-// arXiv 2509.22358; the positive branch is an option here because the paper leaves it open.
+//   positive(x) = x, SiLU(x) (smooth) or p SiLU(x) + (1 - p) x (blend)
+//
+// p = 0 is ReLU, but for smooth; p = 1 with smooth or blend is SiLU itself. The coin is an
+// argument, so phi is pure. expected:p is the mean over coins, p SiLU(x) for x < 0. Method:
+// "Stochastic activations", arXiv 2509.22358; the positive branch is an option here because the
+// paper leaves it open.
 //
 // A coin is 16 bits of Philox4x32-10. Nothing is stored: the backward pass, a resumed run, another
 // thread count or another machine recompute the same one.
@@ -29,6 +31,13 @@ enum class ActivationKind : uint8_t {
   kExpected,     // the mean of phi
 };
 
+// What phi is for x >= 0. kStochastic and kExpected only.
+enum class PositiveSide : uint8_t {
+  kIdentity,
+  kSilu,
+  kBlend,  // goes from SiLU to the identity as p goes from 1 to 0
+};
+
 // What shares one coin.
 enum class CoinGranularity : uint8_t {
   kElement,  // nothing: every token and hidden unit draws
@@ -40,12 +49,17 @@ enum class CoinGranularity : uint8_t {
 struct Activation {
   ActivationKind kind = ActivationKind::kRelu;
   uint32_t p_65536 = 0;  // p in units of 1/65536, 0 .. 65536; kStochastic and kExpected only
-  bool smooth_positive = false;  // SiLU for x >= 0 instead of x; likewise
+  PositiveSide positive = PositiveSide::kIdentity;          // likewise
   CoinGranularity granularity = CoinGranularity::kElement;  // kStochastic only
 
   friend bool operator==(const Activation&, const Activation&) = default;
 
   double p() const { return p_65536 / 65536.0; }
+  // The share of SiLU in what kStochastic and kExpected are for x >= 0; the rest is the identity.
+  double positive_silu() const {
+    if (positive == PositiveSide::kBlend) return p();
+    return positive == PositiveSide::kSilu ? 1 : 0;
+  }
   // True when h is exactly 0 for every x <= 0, i.e. when neurons can be skipped by the gate's sign.
   bool sparse() const {
     return kind == ActivationKind::kRelu || kind == ActivationKind::kReluSquared ||
@@ -57,8 +71,9 @@ struct Activation {
 // p rounded to the nearest k / 65536. p must be in [0, 1].
 Activation StochasticActivation(double p);
 
-// "relu", "silu", "relu2", "stocha:P", "expected:P", the last two followed by any of ",smooth",
-// ",token", ",layer". Throws Error, with `where` (a flag or a key) at its head, on anything else.
+// "relu", "silu", "relu2", "stocha:P", "expected:P", the last two followed by ",smooth" or
+// ",blend", stocha also by ",token" or ",layer". Throws Error, with `where` (a flag or a key) at
+// its head, on anything else.
 Activation ParseActivation(std::string_view text, std::string_view where);
 // The inverse of ParseActivation; p in the fewest digits that read back the same.
 std::string ToString(const Activation& activation);

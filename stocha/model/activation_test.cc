@@ -21,9 +21,10 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 Activation Parse(std::string_view text) { return ParseActivation(text, "--activation"); }
 
 TEST(ActivationTest, ParsesAndPrints) {
-  for (const char* text : {"relu", "silu", "relu2", "stocha:0.7", "stocha:0", "stocha:1",
-                           "expected:0.25", "stocha:0.7,smooth", "stocha:0.7,token",
-                           "stocha:0.7,smooth,layer", "expected:0.7,smooth", "stocha:0.00153"}) {
+  for (const char* text :
+       {"relu", "silu", "relu2", "stocha:0.7", "stocha:0", "stocha:1", "expected:0.25",
+        "stocha:0.7,smooth", "stocha:0.7,token", "stocha:0.7,smooth,layer", "expected:0.7,smooth",
+        "stocha:0.00153", "stocha:0.7,blend,token", "expected:0.5,blend"}) {
     EXPECT_EQ(ToString(Parse(text)), text);
   }
   EXPECT_EQ(Parse("stocha:0.7").p_65536, 45875U);  // round(0.7 * 65536)
@@ -57,6 +58,8 @@ TEST(ActivationTest, RefusesBadText) {
                            "stocha:0.5 ,smooth",
                            "stocha:0.5,token,layer",
                            "stocha:0.5,smooth,smooth",
+                           "stocha:0.5,smooth,blend",
+                           "stocha:0.5,blend,blend",
                            "expected:0.5,token",
                            "stocha:0.5,smooth,",
                            ",",
@@ -88,14 +91,22 @@ TEST(ActivationTest, FollowsTheDefinition) {
       EXPECT_EQ(ActivateGrad(Parse("stocha:0"), x, false), ActivateGrad(relu, x, false));
       EXPECT_EQ(Activate(Parse("stocha:1,smooth"), x, true), Silu(x));
       EXPECT_EQ(ActivateGrad(Parse("stocha:1,smooth"), x, true), SiluGrad(x));
+      // blend goes from one to the other on both sides; its mean is the line between them.
+      EXPECT_EQ(Activate(Parse("stocha:1,blend"), x, true), Silu(x));
+      EXPECT_EQ(ActivateGrad(Parse("stocha:1,blend"), x, true), SiluGrad(x));
+      EXPECT_EQ(Activate(Parse("stocha:0,blend"), x, false), Activate(relu, x, false));
+      EXPECT_EQ(ActivateGrad(Parse("stocha:0,blend"), x, false), ActivateGrad(relu, x, false));
+      EXPECT_NEAR(Activate(Parse("expected:0.25,blend"), x, coin),
+                  0.25 * Silu(x) + 0.75 * Activate(relu, x, coin), 1e-15);
     }
   }
 }
 
 TEST(ActivationTest, GradientsEqualFiniteDifferences) {
   constexpr double kStep = 1e-5;
-  for (const char* text : {"relu", "silu", "relu2", "stocha:0.7", "stocha:0.7,smooth",
-                           "expected:0.3", "expected:0.3,smooth"}) {
+  for (const char* text :
+       {"relu", "silu", "relu2", "stocha:0.7", "stocha:0.7,smooth", "stocha:0.7,blend",
+        "expected:0.3", "expected:0.3,smooth", "expected:0.3,blend"}) {
     const Activation activation = Parse(text);
     for (const double x : {-20.0, -2.5, -0.4, 0.3, 1.7, 20.0}) {
       for (const bool coin : {false, true}) {
@@ -113,8 +124,8 @@ TEST(ActivationTest, GradientsEqualFiniteDifferences) {
 
 TEST(ActivationTest, NanAndInfinityPassThrough) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  for (const char* text :
-       {"relu", "silu", "relu2", "stocha:0.7", "stocha:0.7,smooth", "expected:0.3"}) {
+  for (const char* text : {"relu", "silu", "relu2", "stocha:0.7", "stocha:0.7,smooth",
+                           "stocha:0.7,blend", "stocha:1,blend", "expected:0.3"}) {
     EXPECT_TRUE(std::isnan(Activate(Parse(text), kNan, true))) << text;
     EXPECT_EQ(Activate(Parse(text), kInfinity, true), kInfinity) << text;
   }

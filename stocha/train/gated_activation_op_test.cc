@@ -131,7 +131,8 @@ TEST_P(GatedActivationOpTest, RowsMayBeStrided) {
 
 INSTANTIATE_TEST_SUITE_P(All, GatedActivationOpTest,
                          testing::Values("relu", "silu", "relu2", "stocha:0.7", "stocha:0.4,smooth",
-                                         "stocha:0.5,token", "stocha:0.5,layer", "expected:0.7"));
+                                         "stocha:0.6,blend", "stocha:0.5,token", "stocha:0.5,layer",
+                                         "expected:0.7"));
 
 // Against torch's own operators, value and gradients.
 void ExpectEqualsTorch(const char* activation, at::Tensor (*reference)(const at::Tensor&),
