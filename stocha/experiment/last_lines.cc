@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <fstream>
+#include <limits>
 #include <ranges>
+#include <string_view>
 #include <vector>
 
 #include "stocha/base/error.h"
@@ -31,7 +33,13 @@ std::optional<StepMetrics> ParseStep(const std::string& line) {
     const Json json = ParseJson(line, "metrics");
     const JsonObject object(json, "metrics");
     if (object.String("type") != "step") return std::nullopt;
-    return StepMetrics{.step = object.Integer("step", 0), .loss = object.NumberOr("loss", 0)};
+    constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+    const auto number = [&](std::string_view key) {
+      return object.Has(key) && !json[key].is_null() ? object.Number(key) : kNone;
+    };
+    return StepMetrics{.step = object.Integer("step", 0),
+                       .loss = number("loss"),
+                       .distillation = number("distillation")};
   } catch (const Error&) {
     return std::nullopt;  // the line whose beginning is cut off
   }

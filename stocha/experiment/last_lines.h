@@ -13,7 +13,7 @@ namespace stocha {
 // The last line that is not empty; "" without one.
 std::string LastLine(const std::filesystem::path& file);
 
-// The last whole step in the last few KB of a metrics.jsonl; step and loss alone are filled in.
+// The last whole step in the last few KB of a metrics.jsonl; step and losses alone are filled in.
 std::optional<StepMetrics> LastStep(const std::filesystem::path& metrics);
 
 }  // namespace stocha

@@ -161,8 +161,8 @@ class Runner {
         {.share = (work_done_ + share * WorkOf(recipe)) / all_work_,
          .tokens = tokens_ + tokens,
          .all_tokens = all_tokens_,
-         .note = fmt::format("{}/{} {}, step {}/{}, loss {:.4f}", number_, experiment_.num_runs(),
-                             name, step.step + 1, recipe.steps, step.loss)});
+         .note = fmt::format("{}/{} {}, step {}/{}, {}", number_, experiment_.num_runs(), name,
+                             step.step + 1, recipe.steps, ShownLoss(step))});
   }
 
   // Brings the result up to what the run's folder says, and saves all.

@@ -2,8 +2,9 @@
 // of keys (docs/recipe-keys.md) are visitors of this list.
 //
 // A visitor has: Table(name, doc), Field(key, member, range, doc) for numbers, Field(key, member,
-// doc) for bool and Activation, Enum(key, member, names, doc), Path and Paths(key, member, doc),
-// and Phases(name, phases, doc), which visits VisitPhase for each element.
+// doc) for bool and Activation, Enum(key, member, names, doc) and Enums for a list of them, Path
+// and Paths(key, member, doc), and Phases(name, phases, doc), which visits VisitPhase for each
+// element.
 #ifndef STOCHA_RECIPE_FIELDS_H_
 #define STOCHA_RECIPE_FIELDS_H_
 
@@ -61,6 +62,13 @@ inline constexpr EnumName<LearningRateSchedule> kScheduleNames[] = {
     {LearningRateSchedule::kCosine, "cosine"}, {LearningRateSchedule::kWsd, "wsd"}};
 inline constexpr EnumName<ComputeType> kComputeTypeNames[] = {{ComputeType::kF32, "f32"},
                                                               {ComputeType::kBF16, "bf16"}};
+inline constexpr EnumName<WeightGroup> kWeightGroupNames[] = {
+    {WeightGroup::kAttention, "attention"},
+    {WeightGroup::kGate, "gate"},
+    {WeightGroup::kUp, "up"},
+    {WeightGroup::kDown, "down"},
+    {WeightGroup::kNorms, "norms"},
+    {WeightGroup::kEmbedding, "embedding"}};
 inline constexpr EnumName<DType> kExportTypeNames[] = {{DType::kF32, "f32"},
                                                        {DType::kBF16, "bf16"}};
 
@@ -70,8 +78,8 @@ void VisitPhase(P& phase, V& v) {
   v.Field("until", phase.until, {.max = 1, .open_min = true},
           "The phase's end, as a fraction of all steps; rising, and 1 for the last phase");
   v.Field("activation", phase.activation,
-          "`relu`, `silu`, `relu2`, `stocha:P` or `expected:P`; the last two take `,smooth`, and "
-          "`stocha` also `,token` or `,layer`");
+          "`relu`, `silu`, `relu2`, `stocha:P` or `expected:P`; the last two take `,smooth` or "
+          "`,blend`, and `stocha` also `,token` or `,layer`");
   v.Field("anneal_to", phase.anneal_to, {.min = -1, .max = 1},
           "p moves linearly to this by the phase's end; -1: p is constant");
 }
@@ -155,6 +163,20 @@ void VisitTraining(R& recipe, V& v) {
           "Times the mean |hidden activation|, summed over layers, added to the loss");
   v.Enum("training.export_type", recipe.export_type, kExportTypeNames,
          "Of the exported model's weights");
+  v.Enums("training.train_only", recipe.train_only, kWeightGroupNames,
+          "The weights that are trained, the head being part of `embedding`; empty: all");
+}
+
+template <typename R, typename V>
+void VisitDistill(R& recipe, V& v) {
+  v.Path("distill.teacher", recipe.teacher,
+         "A model folder, run with its own activation on the same batches; empty: none");
+  v.Field("distill.layerwise_until", recipe.layerwise_until, kFraction,
+          "As a fraction of all steps: until then each feed-forward layer learns the teacher's "
+          "output from the teacher's input, and nothing else is trained");
+  v.Field("distill.kl_weight", recipe.kl_weight, kFraction,
+          "After that the loss is `1 - kl_weight` times the cross-entropy plus `kl_weight` times "
+          "the divergence from the teacher's distribution");
 }
 
 template <typename R, typename V>
@@ -175,6 +197,8 @@ void VisitRecipe(R& recipe, V& v) {
   VisitOptimizer(recipe, v);
   v.Table("training", "How long, how wide, and what is kept.");
   VisitTraining(recipe, v);
+  v.Table("distill", "Learning from another model, e.g. the one that training starts from.");
+  VisitDistill(recipe, v);
   v.Phases("activation", recipe.activation, "The activation, phase after phase. At least one.");
 }
 

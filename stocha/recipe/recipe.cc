@@ -89,6 +89,15 @@ void CheckSchedule(const RecipeReader& reader, const Recipe& recipe) {
                .hint = "warm up over fewer steps or train for more"});
 }
 
+void CheckDistill(const RecipeReader& reader, const Recipe& recipe) {
+  const bool learns = recipe.layerwise_until > 0 || recipe.kl_weight > 0;
+  if (learns == !recipe.teacher.empty()) return;
+  throw Error({.where = reader.Where("distill"),
+               .what = learns ? "distill.teacher is missing" : "distill.teacher teaches nothing",
+               .hint = learns ? "name a model folder, e.g. that of model.init_from"
+                              : "set distill.layerwise_until or distill.kl_weight"});
+}
+
 void CheckPhases(const RecipeReader& reader, const Recipe& recipe) {
   const auto fail = [&](size_t phase, std::string what, double got, std::string expected) {
     throw Error({.where = reader.Where(fmt::format("activation[{}]", phase)),
@@ -128,6 +137,7 @@ Recipe RecipeOfTable(const toml::table& table, const RecipeSource& source) {
   CheckModel(reader, &recipe);
   CheckBatches(reader, recipe);
   CheckSchedule(reader, recipe);
+  CheckDistill(reader, recipe);
   CheckPhases(reader, recipe);
   return recipe;
 }

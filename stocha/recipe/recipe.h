@@ -31,6 +31,8 @@ enum class LearningRateSchedule : uint8_t {
 
 enum class ComputeType : uint8_t { kF32, kBF16 };
 
+enum class WeightGroup : uint8_t { kAttention, kGate, kUp, kDown, kNorms, kEmbedding };
+
 struct Recipe {
   uint64_t seed = 1;
 
@@ -71,6 +73,14 @@ struct Recipe {
   int64_t keep_checkpoints = 2;
   double l1 = 0;  // coefficient of the mean |hidden activation|, summed over layers
   DType export_type = DType::kF32;  // of final/model.safetensors: "f32" or "bf16"
+
+  std::vector<WeightGroup> train_only;  // the others stay as they are; empty: all are trained
+
+  // [distill]: what the loss takes from a model whose activation is its own.
+  std::string teacher;         // a model directory; empty: none
+  double layerwise_until = 0;  // a fraction of all steps: until then each FFN learns the teacher's
+                               // output from the teacher's input, and nothing else is trained
+  double kl_weight = 0;        // thereafter: the loss is (1 - this) cross-entropy + this * KL
 
   // [[activation]], in order.
   std::vector<ActivationPhase> activation;

@@ -119,17 +119,28 @@ void RecipeReader::Field(std::string_view key, Activation& value, std::string_vi
                           source_.Where(node->source()) + ": " + name_ + std::string(key));
 }
 
-void RecipeReader::ReadChoice(std::string_view key, std::span<const std::string_view> choices,
-                              const std::function<void(size_t)>& choose) {
-  const toml::node* node = Find(key);
-  if (node == nullptr) return;
-  const auto* text = node->as_string();
+size_t RecipeReader::Choice(std::string_view key, const toml::node& node,
+                            std::span<const std::string_view> choices) const {
+  const auto* text = node.as_string();
   const auto choice =
       text == nullptr ? choices.end() : std::ranges::find(choices, std::string_view(text->get()));
   if (choice == choices.end()) {
-    ThrowType(key, *node, fmt::format("\"{}\"", fmt::join(choices, "\" or \"")));
+    ThrowType(key, node, fmt::format("\"{}\"", fmt::join(choices, "\" or \"")));
   }
-  choose(static_cast<size_t>(choice - choices.begin()));
+  return static_cast<size_t>(choice - choices.begin());
+}
+
+std::vector<size_t> RecipeReader::Choices(std::string_view key, const toml::node& node,
+                                          std::span<const std::string_view> choices) const {
+  if (!node.is_array()) {
+    ThrowType(key, node, fmt::format("a list of \"{}\"", fmt::join(choices, "\", \"")));
+  }
+  std::vector<size_t> chosen;
+  for (const toml::node& item : *node.as_array()) {
+    chosen.push_back(Choice(key, item, choices));
+    if (std::ranges::count(chosen, chosen.back()) > 1) ThrowType(key, item, "each name once");
+  }
+  return chosen;
 }
 
 std::string RecipeReader::ReadText(std::string_view key, const toml::node& node) const {

@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -48,9 +47,18 @@ class RecipeReader {
   void Numbers(std::string_view key, std::vector<double>& values, const NumberRange& range);
   template <typename E, size_t kCount>
   void Enum(std::string_view key, E& value, const EnumName<E> (&names)[kCount], std::string_view) {
-    std::vector<std::string_view> choices;
-    for (const EnumName<E>& name : names) choices.push_back(name.name);
-    ReadChoice(key, choices, [&](size_t choice) { value = names[choice].value; });
+    const toml::node* node = Find(key);
+    if (node != nullptr) value = names[Choice(key, *node, NamesOf(names))].value;
+  }
+  template <typename E, size_t kCount>
+  void Enums(std::string_view key, std::vector<E>& values, const EnumName<E> (&names)[kCount],
+             std::string_view) {
+    const toml::node* node = Find(key);
+    if (node == nullptr) return;
+    values.clear();
+    for (const size_t choice : Choices(key, *node, NamesOf(names))) {
+      values.push_back(names[choice].value);
+    }
   }
 
   // Throws Error on a key that no field has read.
@@ -62,8 +70,17 @@ class RecipeReader {
   const toml::node* Find(std::string_view key);
   [[noreturn]] void ThrowType(std::string_view key, const toml::node& node,
                               std::string_view expected) const;
-  void ReadChoice(std::string_view key, std::span<const std::string_view> choices,
-                  const std::function<void(size_t)>& choose);
+  template <typename E, size_t kCount>
+  static std::vector<std::string_view> NamesOf(const EnumName<E> (&names)[kCount]) {
+    std::vector<std::string_view> choices;
+    for (const EnumName<E>& name : names) choices.push_back(name.name);
+    return choices;
+  }
+  // Indices into `choices`.
+  size_t Choice(std::string_view key, const toml::node& node,
+                std::span<const std::string_view> choices) const;
+  std::vector<size_t> Choices(std::string_view key, const toml::node& node,
+                              std::span<const std::string_view> choices) const;
   std::string ReadText(std::string_view key, const toml::node& node) const;
   void RejectUnknownKeys(const toml::table& table, const std::string& prefix) const;
 

@@ -53,6 +53,13 @@ class TomlWriter {
   void Enum(std::string_view key, E value, const EnumName<E> (&names)[kCount], std::string_view) {
     Line(key, fmt::format("\"{}\"", NameOf(value, names)));
   }
+  template <typename E, size_t kCount>
+  void Enums(std::string_view key, const std::vector<E>& values, const EnumName<E> (&names)[kCount],
+             std::string_view) {
+    std::vector<std::string> texts;
+    for (const E value : values) texts.emplace_back(NameOf(value, names));
+    Line(key, QuoteList(texts));
+  }
   void Path(std::string_view key, const std::string& value, std::string_view) {
     Line(key, Quote(value));
   }
@@ -110,10 +117,12 @@ class MarkdownWriter {
   template <typename E, size_t kCount>
   void Enum(std::string_view key, E value, const EnumName<E> (&names)[kCount],
             std::string_view doc) {
-    std::vector<std::string> choices;
-    for (const EnumName<E>& name : names) choices.push_back(fmt::format("`\"{}\"`", name.name));
-    Row(key, fmt::format("{}", fmt::join(choices, " or ")),
-        fmt::format("\"{}\"", NameOf(value, names)), doc);
+    Row(key, Quoted(names, " or "), fmt::format("\"{}\"", NameOf(value, names)), doc);
+  }
+  template <typename E, size_t kCount>
+  void Enums(std::string_view key, const std::vector<E>&, const EnumName<E> (&names)[kCount],
+             std::string_view doc) {
+    Row(key, "list of " + Quoted(names, ", "), "[]", doc);
   }
   void Path(std::string_view key, const std::string& value, std::string_view doc) {
     Row(key, "path", Quote(value), doc);
@@ -132,6 +141,12 @@ class MarkdownWriter {
   void Heading(std::string_view name, std::string_view doc) {
     text_ += fmt::format("\n## `{}`\n\n{}\n\n", name, doc);
     Head();
+  }
+  template <typename E, size_t kCount>
+  static std::string Quoted(const EnumName<E> (&names)[kCount], std::string_view separator) {
+    std::vector<std::string> choices;
+    for (const EnumName<E>& name : names) choices.push_back(fmt::format("`\"{}\"`", name.name));
+    return fmt::format("{}", fmt::join(choices, separator));
   }
   void Head() { text_ += "| key | value | default | meaning |\n|---|---|---|---|\n"; }
   void Row(std::string_view key, std::string_view type, std::string_view value,

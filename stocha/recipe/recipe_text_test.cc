@@ -39,6 +39,10 @@ TEST(RecipeText, ReadsBackEqual) {
   recipe.checkpoint_minutes = 0.5;
   recipe.l1 = 1e-5;
   recipe.export_type = DType::kBF16;
+  recipe.train_only = {WeightGroup::kDown, WeightGroup::kNorms};
+  recipe.teacher = "/teacher";
+  recipe.layerwise_until = 0.25;
+  recipe.kl_weight = 0.5;
   recipe.activation = {{.until = 1.0 / 3,
                         .activation = ParseActivation("stocha:0.7,smooth,layer", ""),
                         .anneal_to = 0},

@@ -50,6 +50,10 @@ std::vector<int64_t> ActivationSwitches(const Recipe& recipe) {
   return switches;
 }
 
+bool LearnsLayerwise(const Recipe& recipe, int64_t step) {
+  return step < std::llround(recipe.layerwise_until * static_cast<double>(recipe.steps));
+}
+
 int64_t DecaySteps(const Recipe& recipe) {
   if (recipe.schedule != LearningRateSchedule::kWsd) return 0;
   return std::llround(recipe.decay_fraction * static_cast<double>(recipe.steps));

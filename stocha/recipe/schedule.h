@@ -22,6 +22,10 @@ Activation FinalActivation(const Recipe& recipe);
 // a switch. Rising, in (0, steps).
 std::vector<int64_t> ActivationSwitches(const Recipe& recipe);
 
+// Whether step `step` trains the FFNs alone on the teacher's outputs: step < round(layerwise_until
+// * steps).
+bool LearnsLayerwise(const Recipe& recipe, int64_t step);
+
 // The steps at the end over which kWsd decays: round(decay_fraction * steps); kCosine: 0.
 int64_t DecaySteps(const Recipe& recipe);
 

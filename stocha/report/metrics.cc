@@ -1,5 +1,7 @@
 #include "stocha/report/metrics.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <cstdint>
 #include <functional>
@@ -47,7 +49,10 @@ StepMetrics ReadStep(const JsonObject& line) {
           .p = ReadNumber(line, "p"),
           .tokens = line.Integer("tokens", 0),
           .tokens_per_s = ReadNumber(line, "tokens_per_s"),
-          .sparsity = ReadNumbers(line, "sparsity")};
+          .sparsity = ReadNumbers(line, "sparsity"),
+          .distillation = line.value().contains("distillation")
+                              ? ReadNumber(line, "distillation")
+                              : std::numeric_limits<double>::quiet_NaN()};
 }
 
 ValidationMetrics ReadValidation(const JsonObject& line) {
@@ -75,17 +80,23 @@ void ForEachLine(std::string_view text, const fs::path& file,
 
 }  // namespace
 
+std::string ShownLoss(const StepMetrics& metrics) {
+  return metrics.layerwise() ? fmt::format("error {:.4f}", metrics.distillation)
+                             : fmt::format("loss {:.4f}", metrics.loss);
+}
+
 std::string ToJsonLine(const StepMetrics& metrics) {
-  const nlohmann::ordered_json line = {{"type", kStep},
-                                       {"step", metrics.step},
-                                       {"loss", metrics.loss},
-                                       {"lr", metrics.learning_rate},
-                                       {"grad_norm", metrics.gradient_norm},
-                                       {"activation", metrics.activation},
-                                       {"p", metrics.p},
-                                       {"tokens", metrics.tokens},
-                                       {"tokens_per_s", metrics.tokens_per_s},
-                                       {"sparsity", metrics.sparsity}};
+  nlohmann::ordered_json line = {{"type", kStep},
+                                 {"step", metrics.step},
+                                 {"loss", metrics.loss},
+                                 {"lr", metrics.learning_rate},
+                                 {"grad_norm", metrics.gradient_norm},
+                                 {"activation", metrics.activation},
+                                 {"p", metrics.p},
+                                 {"tokens", metrics.tokens},
+                                 {"tokens_per_s", metrics.tokens_per_s},
+                                 {"sparsity", metrics.sparsity}};
+  if (!std::isnan(metrics.distillation)) line["distillation"] = metrics.distillation;
   return line.dump();
 }
 

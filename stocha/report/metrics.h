@@ -2,12 +2,15 @@
 //
 // {"type":"step","step":12,"loss":..,"lr":..,"grad_norm":..,"activation":"stocha:0.7","p":0.7,
 //  "tokens":..,"tokens_per_s":..,"sparsity":[one a layer]}
+// A run with a teacher has "distillation" too, and in its layer-wise steps loss is null.
 // {"type":"validation","step":13,"loss":..,"activation":"relu","sparsity":[..]}
 #ifndef STOCHA_REPORT_METRICS_H_
 #define STOCHA_REPORT_METRICS_H_
 
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,7 +19,7 @@ namespace stocha {
 
 struct StepMetrics {
   int64_t step = 0;  // 0-based; the loss is of the weights before this step's update
-  double loss = 0;   // mean cross-entropy, nats a token; without any L1 penalty
+  double loss = 0;   // mean cross-entropy, nats a token; without any L1 penalty; NaN: not computed
   double learning_rate = 0;
   double gradient_norm = 0;  // before clipping
   std::string activation;    // ToString
@@ -24,6 +27,11 @@ struct StepMetrics {
   int64_t tokens = 0;  // trained on so far, this step included
   double tokens_per_s = 0;
   std::vector<double> sparsity;  // share of hidden activations that are 0, a layer each
+  // StepGradients::distillation; NaN without a teacher.
+  double distillation = std::numeric_limits<double>::quiet_NaN();
+
+  // No cross-entropy, and none expected.
+  bool layerwise() const { return std::isnan(loss) && !std::isnan(distillation); }
 };
 
 struct ValidationMetrics {
@@ -32,6 +40,9 @@ struct ValidationMetrics {
   std::string activation;
   std::vector<double> sparsity;
 };
+
+// "loss 4.1234", or "error 0.0123" of a layer-wise step.
+std::string ShownLoss(const StepMetrics& metrics);
 
 // One line, its end not included. What is no number in JSON (NaN, infinity) becomes null.
 std::string ToJsonLine(const StepMetrics& metrics);

@@ -113,7 +113,7 @@ RunSummary Summarize(const RunMetrics& run) {
   for (const StepMetrics& step : last_steps) losses.push_back(step.loss);
   summary.final_train_loss = MeanOfFinite(losses);
   for (const StepMetrics& step : run.steps) {
-    if (std::isfinite(step.loss)) continue;
+    if (std::isfinite(step.loss) || step.layerwise()) continue;
     if (summary.non_finite_losses++ == 0) summary.first_non_finite = step.step;
   }
   summary.tokens_per_s = MedianRate(run);

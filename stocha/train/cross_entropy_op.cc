@@ -26,25 +26,35 @@ constexpr int64_t kMinChunkTokens = 256;             // fewer waste the products
 constexpr int64_t kThreadRows = 8;
 
 // logits: [tokens, vocab_size]; replaced by grad_scale * their gradient where that is not 0.
-// Returns the sum of the losses.
-double SumOfLosses(at::Tensor& logits, const int64_t* targets, float grad_scale) {
+// teacher: likewise, or undefined. Returns the sums of the tokens' losses.
+LossParts SumOfLosses(at::Tensor& logits, const at::Tensor& teacher, double kl_weight,
+                      const int64_t* targets, float grad_scale) {
   const int64_t tokens = logits.size(0);
   const int64_t vocab_size = logits.size(1);
   std::vector<float> losses(tokens);
+  std::vector<float> divergences(tokens);
   DispatchComputeType(logits, "MeanCrossEntropy", [&]<typename T>(T) {
     KernelType<T>* values = MutableData<T>(logits);
+    const KernelType<T>* teacher_values = Data<T>(teacher);
     ForEachChunk(tokens, kThreadRows, [&](int64_t begin, int64_t end, int64_t) {
       for (int64_t i = begin; i < end; ++i) {
-        losses[i] = CrossEntropy({.size = vocab_size,
-                                  .target = targets[i],
-                                  .grad_scale = grad_scale,
-                                  .logits = values + i * vocab_size});
+        CrossEntropyRow<KernelType<T>> row = {.size = vocab_size,
+                                              .target = targets[i],
+                                              .grad_scale = grad_scale,
+                                              .logits = values + i * vocab_size,
+                                              .kl_weight = static_cast<float>(kl_weight)};
+        if (teacher_values != nullptr) row.teacher = teacher_values + i * vocab_size;
+        losses[i] = CrossEntropy(row);
+        divergences[i] = row.kl;
       }
     });
   });
-  double sum = 0;
-  for (const float loss : losses) sum += loss;
-  return sum;
+  LossParts sums;
+  for (int64_t i = 0; i < tokens; ++i) {
+    sums.cross_entropy += losses[i];
+    sums.kl += divergences[i];
+  }
+  return sums;
 }
 
 // Tokens of a chunk, all chunks alike: a short last one would read the whole head for a few tokens.
@@ -56,25 +66,41 @@ int64_t ChunkTokens(int64_t tokens, int64_t vocab_size) {
 }
 
 struct Result {
+  LossParts parts;
   at::Tensor loss, grad_hidden, grad_head;  // gradients: undefined where they are not wanted
 };
 
+struct Wanted {
+  bool grad_hidden;
+  bool grad_head;
+
+  bool any() const { return grad_hidden || grad_head; }
+};
+
 Result Compute(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
-               bool want_gradients) {
+               const LossTeacher& teacher, const Wanted& wanted) {
   const int64_t tokens = hidden.size(0);
   const int64_t chunk_tokens = ChunkTokens(tokens, head.size(0));
   Result result;
-  if (want_gradients) result.grad_hidden = at::empty(hidden.sizes(), hidden.options());
-  double sum = 0;
+  if (wanted.grad_hidden) result.grad_hidden = at::empty(hidden.sizes(), hidden.options());
   for (int64_t first = 0; first < tokens; first += chunk_tokens) {
     const int64_t count = std::min(chunk_tokens, tokens - first);
     const at::Tensor chunk = hidden.narrow(0, first, count);
     at::Tensor logits = at::mm(chunk, head.t());
-    sum += SumOfLosses(logits, targets.const_data_ptr<int64_t>() + first,
-                       want_gradients ? 1.0f / static_cast<float>(tokens) : 0);
-    if (!want_gradients) continue;
-    at::Tensor grad_chunk = result.grad_hidden.narrow(0, first, count);
-    at::mm_out(grad_chunk, logits, head);
+    at::Tensor teacher_logits;
+    if (teacher.hidden.defined()) {
+      teacher_logits = at::mm(teacher.hidden.narrow(0, first, count), teacher.head.t());
+    }
+    const LossParts sums = SumOfLosses(logits, teacher_logits, teacher.kl_weight,
+                                       targets.const_data_ptr<int64_t>() + first,
+                                       wanted.any() ? 1.0f / static_cast<float>(tokens) : 0);
+    result.parts.cross_entropy += sums.cross_entropy / static_cast<double>(tokens);
+    result.parts.kl += sums.kl / static_cast<double>(tokens);
+    if (wanted.grad_hidden) {
+      at::Tensor grad_chunk = result.grad_hidden.narrow(0, first, count);
+      at::mm_out(grad_chunk, logits, head);
+    }
+    if (!wanted.grad_head) continue;
     const at::Tensor grad_head = WeightGradient(logits, chunk);
     if (count == tokens) {
       result.grad_head = grad_head;
@@ -84,7 +110,9 @@ Result Compute(const at::Tensor& hidden, const at::Tensor& head, const at::Tenso
       result.grad_head.add_(grad_head);
     }
   }
-  result.loss = at::scalar_tensor(sum / static_cast<double>(tokens), at::kFloat);
+  const double kl_weight = teacher.hidden.defined() ? teacher.kl_weight : 0;
+  result.loss = at::scalar_tensor(
+      (1 - kl_weight) * result.parts.cross_entropy + kl_weight * result.parts.kl, at::kFloat);
   return result;
 }
 
@@ -92,9 +120,10 @@ class Op : public torch::autograd::Function<Op> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& hidden,
                             const at::Tensor& head, const at::Tensor& targets,
-                            bool want_gradients) {
-    const Result result = Compute(hidden, head, targets, want_gradients);
-    if (want_gradients) context->save_for_backward({result.grad_hidden, result.grad_head});
+                            const LossTeacher& teacher, LossParts* parts, const Wanted& wanted) {
+    const Result result = Compute(hidden, head, targets, teacher, wanted);
+    if (parts != nullptr) *parts = result.parts;
+    if (wanted.any()) context->save_for_backward({result.grad_hidden, result.grad_head});
     return result.loss;
   }
 
@@ -102,24 +131,46 @@ class Op : public torch::autograd::Function<Op> {
     variable_list grads = context->get_saved_variables();
     const float scale = grad_outputs[0].item<float>();
     if (scale != 1) {
-      for (at::Tensor& grad : grads) grad = grad * scale;
+      for (at::Tensor& grad : grads) {
+        if (grad.defined()) grad = grad * scale;
+      }
     }
-    return {grads[0], grads[1], {}, {}};
+    return {grads[0], grads[1], {}, {}, {}, {}};
   }
 };
 
-}  // namespace
-
-at::Tensor MeanCrossEntropy(const at::Tensor& hidden, const at::Tensor& head,
-                            const at::Tensor& targets) {
+at::Tensor MeanLoss(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
+                    const LossTeacher& teacher, LossParts* parts) {
   RECORD_USER_SCOPE("loss");
   TORCH_CHECK(hidden.dim() == 2 && head.dim() == 2 && hidden.size(1) == head.size(1) &&
                   targets.dim() == 1 && targets.size(0) == hidden.size(0) && hidden.size(0) > 0,
               "MeanCrossEntropy: hidden is ", hidden.sizes(), ", the head ", head.sizes(),
               " and targets ", targets.sizes());
-  const bool want_gradients =
-      c10::GradMode::is_enabled() && (hidden.requires_grad() || head.requires_grad());
-  return Op::apply(hidden.contiguous(), head, targets.contiguous(), want_gradients);
+  const bool recorded = c10::GradMode::is_enabled();
+  return Op::apply(hidden.contiguous(), head, targets.contiguous(), teacher, parts,
+                   Wanted{.grad_hidden = recorded && hidden.requires_grad(),
+                          .grad_head = recorded && head.requires_grad()});
+}
+
+}  // namespace
+
+at::Tensor MeanCrossEntropy(const at::Tensor& hidden, const at::Tensor& head,
+                            const at::Tensor& targets) {
+  return MeanLoss(hidden, head, targets, {}, nullptr);
+}
+
+at::Tensor MeanDistilledLoss(const at::Tensor& hidden, const at::Tensor& head,
+                             const at::Tensor& targets, const LossTeacher& teacher,
+                             LossParts* parts) {
+  TORCH_CHECK(teacher.hidden.dim() == 2 && teacher.head.dim() == 2 &&
+                  teacher.hidden.size(0) == hidden.size(0) &&
+                  teacher.hidden.size(1) == teacher.head.size(1) &&
+                  teacher.head.size(0) == head.size(0) &&
+                  teacher.hidden.scalar_type() == hidden.scalar_type() &&
+                  teacher.head.scalar_type() == hidden.scalar_type(),
+              "MeanDistilledLoss: hidden is ", hidden.sizes(), ", the head ", head.sizes(),
+              ", the teacher's ", teacher.hidden.sizes(), " and ", teacher.head.sizes());
+  return MeanLoss(hidden, head, targets, teacher, parts);
 }
 
 }  // namespace stocha

@@ -13,6 +13,23 @@ namespace stocha {
 at::Tensor MeanCrossEntropy(const at::Tensor& hidden, const at::Tensor& head,
                             const at::Tensor& targets);
 
+// What a distilled loss is made of.
+struct LossTeacher {
+  at::Tensor hidden;  // [tokens, the teacher's hidden_size]
+  at::Tensor head;    // [vocab_size, the teacher's hidden_size]
+  double kl_weight = 0;
+};
+struct LossParts {
+  double cross_entropy = 0;  // mean, nats a token
+  double kl = 0;             // likewise, of softmax(teacher) from softmax(hidden head^T)
+};
+
+// Returns (1 - kl_weight) cross-entropy + kl_weight KL; `parts` gets both. The teacher's tensors
+// are of the type of `hidden`; no gradient goes there.
+at::Tensor MeanDistilledLoss(const at::Tensor& hidden, const at::Tensor& head,
+                             const at::Tensor& targets, const LossTeacher& teacher,
+                             LossParts* parts);
+
 }  // namespace stocha
 
 #endif  // STOCHA_TRAIN_CROSS_ENTROPY_OP_H_

@@ -8,6 +8,7 @@
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/linear.h>
+#include <ATen/ops/log_softmax.h>
 #include <ATen/ops/mean.h>
 #include <ATen/ops/outer.h>
 #include <ATen/ops/randint.h>
@@ -244,6 +245,54 @@ TEST(FusedOps, CrossEntropyIsThePlainOne) {
 
 TEST(FusedOps, CrossEntropyInChunksIsThePlainOne) { ExpectCrossEntropy(520, 100000); }
 
+void ExpectDistilledLoss(int64_t tokens, int64_t vocab_size, double kl_weight) {
+  const at::Tensor targets =
+      at::randint(vocab_size, {tokens}, at::detail::createCPUGenerator(9), at::kLong);
+  // A teacher of another width, some way from the student.
+  const at::Tensor teacher_hidden = Randn({tokens, 7}, 3);
+  const at::Tensor teacher_head = 2 * Randn({vocab_size, 7}, 4);
+  ExpectSame(
+      [&](const Tensors& x) {
+        LossParts parts;
+        const auto type = x[0].scalar_type();
+        const at::Tensor loss = MeanDistilledLoss(x[0], x[1], targets,
+                                                  {.hidden = teacher_hidden.to(type),
+                                                   .head = teacher_head.to(type),
+                                                   .kl_weight = kl_weight},
+                                                  &parts);
+        EXPECT_NEAR(loss.item<float>(),
+                    (1 - kl_weight) * parts.cross_entropy + kl_weight * parts.kl, 1e-5);
+        return Tensors{loss};
+      },
+      [&](const Tensors& x) {
+        const auto type = x[0].scalar_type();
+        const auto logits = [type](const at::Tensor& hidden, const at::Tensor& head) {
+          return at::linear(hidden.to(type).to(at::kDouble), head.to(type).to(at::kDouble));
+        };
+        const at::Tensor student = logits(x[0], x[1]);
+        const at::Tensor log_q = at::log_softmax(logits(teacher_hidden, teacher_head), 1);
+        const at::Tensor kl = (log_q.exp() * (log_q - at::log_softmax(student, 1))).sum(1).mean();
+        return Tensors{(1 - kl_weight) * at::cross_entropy_loss(student, targets) + kl_weight * kl};
+      },
+      {Randn({tokens, 12}, 1), Randn({vocab_size, 12}, 2)});
+}
+
+TEST(FusedOps, DistilledLossIsThePlainOne) {
+  for (const double kl_weight : {0.0, 0.3, 1.0}) ExpectDistilledLoss(29, 19, kl_weight);
+  ExpectDistilledLoss(1, 1000, 0.5);
+}
+
+TEST(FusedOps, DistilledLossInChunksIsThePlainOne) { ExpectDistilledLoss(520, 100000, 0.5); }
+
+TEST(FusedOps, ATeacherLikeTheStudentIsNoFartherThanRounding) {
+  const at::Tensor hidden = Randn({29, 12}, 1);
+  const at::Tensor head = Randn({5000, 12}, 2);
+  LossParts parts;
+  MeanDistilledLoss(hidden, head, at::arange(29, at::kLong),
+                    {.hidden = hidden, .head = head, .kl_weight = 1}, &parts);
+  EXPECT_NEAR(parts.kl, 0, 1e-6);
+}
+
 TEST(FusedOps, WhatIsNotFiniteStaysSo) {
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   at::Tensor hidden = Randn({4, 12}, 1);
@@ -266,6 +315,10 @@ TEST(FusedOps, WhatTheyCannotComputeIsRefused) {
       CausalAttention({Randn({1, 3, 5, 4}, 1), Randn({1, 2, 5, 4}, 1), Randn({1, 2, 5, 4}, 1)}),
       c10::Error);
   EXPECT_THROW(MeanCrossEntropy(Randn({3, 4}, 1), Randn({9, 4}, 1), at::arange(2, at::kLong)),
+               c10::Error);
+  LossParts parts;
+  EXPECT_THROW(MeanDistilledLoss(Randn({3, 4}, 1), Randn({9, 4}, 1), at::arange(3, at::kLong),
+                                 {.hidden = Randn({3, 5}, 1), .head = Randn({8, 5}, 1)}, &parts),
                c10::Error);
 }
 

@@ -11,19 +11,27 @@
 
 #include "stocha/data/batch_order.h"
 #include "stocha/recipe/recipe.h"
+#include "stocha/train/teacher.h"
 #include "stocha/train/transformer.h"
 
 namespace stocha {
 
 struct StepGradients {
-  double loss = 0;  // mean cross-entropy, nats a token, without the L1 penalty
+  // Mean cross-entropy, nats a token, without the L1 penalty; NaN in a layerwise step, which does
+  // not compute it.
+  double loss = 0;
+  // What the teacher adds: AccumulateLayerwise's error in a layerwise step, else the divergence
+  // from the teacher, nats a token; NaN without a teacher.
+  double distillation = 0;
   std::vector<GatedActivationStats> stats;  // one a layer, over all tokens of the step
 };
 
 // Adds the gradients of step `step` to those of the model's weights. `sequences` < batch_size
-// computes the first so many only (a multiple of the micro batch), scaled as in the whole step.
-StepGradients AccumulateGradients(const Transformer& model, const BatchOrder& order,
-                                  const Recipe& recipe, int64_t step, int64_t sequences);
+// computes the first so many only (a multiple of the micro batch), scaled as in the whole step. A
+// weight that the step does not train has no gradient. teacher: the recipe's; null without one.
+StepGradients AccumulateGradients(const Transformer& model, const Teacher* teacher,
+                                  const BatchOrder& order, const Recipe& recipe, int64_t step,
+                                  int64_t sequences);
 
 // Sequences a forward pass: micro_batch_size, or batch_size when that is 0.
 int64_t MicroBatchSize(const Recipe& recipe);

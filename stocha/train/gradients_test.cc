@@ -25,8 +25,14 @@ class GradientsTest : public TinyRunTest {
     const Transformer model(recipe.model, RandomWeights(recipe.model, recipe.seed));
     const BatchOrder order(shards_, recipe.sequence_length, recipe.seed);
     Gradients result;
-    result.step = AccumulateGradients(model, order, recipe, /*step=*/1, recipe.batch_size);
+    SetTrained(recipe, model.specs(), model.weights());
+    result.step = AccumulateGradients(model, /*teacher=*/nullptr, order, recipe, /*step=*/1,
+                                      recipe.batch_size);
     for (const at::Tensor& weight : model.weights()) {
+      if (!weight.grad().defined()) {
+        result.values.emplace_back();
+        continue;
+      }
       const at::Tensor gradient = weight.grad().contiguous();
       result.values.emplace_back(gradient.const_data_ptr<float>(),
                                  gradient.const_data_ptr<float>() + gradient.numel());
@@ -83,6 +89,24 @@ TEST_F(GradientsTest, CheckpointedBlocksGiveTheSameBits) {
   }
 }
 
+// Checkpointed or not: what is trained gets the gradient that it has when all is, the rest gets
+// none.
+TEST_F(GradientsTest, WeightsThatAreNotTrainedHaveNoGradient) {
+  Recipe recipe = TinyRecipe();
+  const Gradients all = Compute(recipe);
+  const std::vector<TensorSpec> specs = ListTensors(recipe.model);
+  for (const bool checkpointed : {false, true}) {
+    recipe.checkpoint_blocks = checkpointed;
+    recipe.train_only = {WeightGroup::kGate, WeightGroup::kNorms};
+    const Gradients some = Compute(recipe);
+    for (size_t i = 0; i < specs.size(); ++i) {
+      const bool trained =
+          specs[i].role == TensorRole::kGate || specs[i].name.find("norm") != std::string::npos;
+      EXPECT_EQ(some.values[i], trained ? all.values[i] : std::vector<float>()) << specs[i].name;
+    }
+  }
+}
+
 TEST_F(GradientsTest, CoinsChangeTheGradient) {
   Recipe recipe = TinyRecipe();
   const Gradients drawn = Compute(recipe);
@@ -113,8 +137,8 @@ TEST_F(GradientsTest, L1IsTheGradientOfTheMeanHiddenActivation) {
     }
     const Transformer model(recipe.model, weights);
     const BatchOrder order(shards_, recipe.sequence_length, recipe.seed);
-    const StepGradients step =
-        AccumulateGradients(model, order, recipe, /*step=*/1, recipe.batch_size);
+    const StepGradients step = AccumulateGradients(model, /*teacher=*/nullptr, order, recipe,
+                                                   /*step=*/1, recipe.batch_size);
     double sum = 0;
     for (const GatedActivationStats& layer : step.stats) sum += layer.hidden_l1;
     return sum / (tokens * static_cast<double>(recipe.model.intermediate_size));

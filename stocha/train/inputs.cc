@@ -34,9 +34,11 @@ TrainingInputs::TrainingInputs(Recipe recipe, const Checkpoint* resumed)
     : recipe_(std::move(recipe)), train_shards_(OpenShards(recipe_.train)) {
   if (!recipe_.validation.empty()) validation_shards_ = OpenShards(recipe_.validation);
   if (resumed == nullptr && !recipe_.init_from.empty()) init_ = OpenCheckpoint(recipe_.init_from);
+  if (!recipe_.teacher.empty()) teacher_ = OpenCheckpoint(recipe_.teacher);
   CompleteTokenizer();
   CompleteModel(resumed);
   CheckModel();
+  if (teacher_) CheckTeacher();
   train_.emplace(train_shards_, recipe_.sequence_length, recipe_.seed);
   if (!validation_shards_.empty()) {
     validation_.emplace(validation_shards_, recipe_.sequence_length, recipe_.seed);
@@ -99,6 +101,39 @@ void TrainingInputs::CheckModel() const {
                  .what = "exceeds the model's max_position_embeddings",
                  .got = std::to_string(recipe_.sequence_length),
                  .expected = "at most " + std::to_string(recipe_.model.max_position_embeddings)});
+  }
+}
+
+void TrainingInputs::CheckTeacher() const {
+  const auto fail = [&](const std::string& what, const std::string& got, std::string expected) {
+    throw Error({.where = recipe_.teacher,
+                 .what = what,
+                 .got = got,
+                 .expected = std::move(expected),
+                 .hint = "a teacher that always fits is the model of init_from"});
+  };
+  const ModelConfig& teacher = teacher_->config;
+  const ModelConfig& model = recipe_.model;
+  if (teacher.vocab_size != model.vocab_size) {
+    fail("the teacher has another vocabulary", std::to_string(teacher.vocab_size),
+         "the model's vocab_size " + std::to_string(model.vocab_size));
+  }
+  if (teacher_->has_tokenizer() &&
+      DigestTokenizer(teacher_->tokenizer_path()) != train_shards_[0].tokenizer()) {
+    fail("the teacher has another tokenizer than the data", teacher_->tokenizer_path().string(),
+         "the one that made " + recipe_.train[0]);
+  }
+  if (teacher.max_position_embeddings < recipe_.sequence_length) {
+    fail("the teacher's max_position_embeddings is too small",
+         std::to_string(teacher.max_position_embeddings),
+         "at least data.sequence_length " + std::to_string(recipe_.sequence_length));
+  }
+  const auto layers = [](const ModelConfig& config) {
+    return "num_hidden_layers " + std::to_string(config.num_hidden_layers) + ", hidden_size " +
+           std::to_string(config.hidden_size);
+  };
+  if (recipe_.layerwise_until > 0 && layers(teacher) != layers(model)) {
+    fail("layer-wise, the teacher must have the model's layers", layers(teacher), layers(model));
   }
 }
 

@@ -25,6 +25,7 @@ class TrainingInputs {
   // Complete: the model and the tokenizer filled in from what the recipe names.
   const Recipe& recipe() const { return recipe_; }
   const std::optional<Checkpoint>& init() const { return init_; }
+  const std::optional<Checkpoint>& teacher() const { return teacher_; }
   const BatchOrder& train() const { return *train_; }
   const BatchOrder* validation() const { return validation_ ? &*validation_ : nullptr; }
 
@@ -32,10 +33,11 @@ class TrainingInputs {
   void CompleteTokenizer();
   void CompleteModel(const Checkpoint* resumed);
   void CheckModel() const;
+  void CheckTeacher() const;
 
   Recipe recipe_;
   std::vector<TokenShard> train_shards_, validation_shards_;
-  std::optional<Checkpoint> init_;
+  std::optional<Checkpoint> init_, teacher_;
   std::optional<BatchOrder> train_, validation_;
 };
 

@@ -28,7 +28,11 @@ class Op : public torch::autograd::Function<Op> {
     const at::Tensor grad = grad_outputs[0].contiguous();
     at::Tensor grad_bias;
     if (context->saved_data["has_bias"].toBool()) grad_bias = grad.sum(0);
-    return {at::mm(grad, saved[1]), WeightGradient(grad, saved[0]), grad_bias};
+    at::Tensor grad_x;
+    at::Tensor grad_weight;
+    if (context->needs_input_grad(0)) grad_x = at::mm(grad, saved[1]);
+    if (context->needs_input_grad(1)) grad_weight = WeightGradient(grad, saved[0]);
+    return {grad_x, grad_weight, grad_bias};
   }
 };
 

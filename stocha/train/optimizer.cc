@@ -8,6 +8,7 @@
 #include <c10/core/GradMode.h>
 
 #include <cmath>
+#include <set>
 
 namespace stocha {
 namespace {
@@ -15,9 +16,12 @@ namespace {
 // Decay pulls matrices towards 0; norms (scales around 1) and biases are vectors and are spared.
 bool Decays(const TensorSpec& spec) { return spec.shape.size() > 1; }
 
+// Of the weights that have one.
 std::vector<at::Tensor> Gradients(std::span<const at::Tensor> weights) {
   std::vector<at::Tensor> gradients;
-  for (const at::Tensor& weight : weights) gradients.push_back(weight.grad());
+  for (const at::Tensor& weight : weights) {
+    if (weight.grad().defined()) gradients.push_back(weight.grad());
+  }
   return gradients;
 }
 
@@ -31,19 +35,11 @@ Optimizer::Optimizer(std::span<const TensorSpec> specs, std::span<const at::Tens
       beta2_(recipe.beta2),
       epsilon_(recipe.epsilon),
       clip_norm_(recipe.clip_norm) {
-  Group decayed;
-  Group spared;
-  decayed.weight_decay = recipe.weight_decay;
   for (size_t i = 0; i < weights_.size(); ++i) {
     first_moments_.push_back(at::zeros_like(weights_[i]));
     second_moments_.push_back(at::zeros_like(weights_[i]));
-    Group& group = Decays(specs[i]) ? decayed : spared;
-    group.weights.push_back(weights_[i]);
-    group.first_moments.push_back(first_moments_[i]);
-    group.second_moments.push_back(second_moments_[i]);
-    group.steps.push_back(steps_done_);
+    weight_decays_.push_back(Decays(specs[i]) ? recipe.weight_decay : 0);
   }
-  groups_ = {decayed, spared};
 }
 
 double Optimizer::GradientNorm() const {
@@ -61,11 +57,18 @@ void Optimizer::Step(double learning_rate, double gradient_norm) {
   const double scale = clip_norm_ > 0 ? clip_norm_ / (gradient_norm + 1e-6) : 1;
   if (scale < 1) at::_foreach_mul_(Gradients(weights_), scale);
   set_step(step_ + 1);
-  for (Group& group : groups_) {
-    if (group.weights.empty()) continue;
-    at::_fused_adamw_(group.weights, Gradients(group.weights), group.first_moments,
-                      group.second_moments, /*max_exp_avg_sqs=*/{}, group.steps, learning_rate,
-                      beta1_, beta2_, group.weight_decay, epsilon_, /*amsgrad=*/false,
+  for (const double weight_decay : std::set<double>(weight_decays_.begin(), weight_decays_.end())) {
+    std::vector<at::Tensor> weights, first_moments, second_moments;
+    for (size_t i = 0; i < weights_.size(); ++i) {
+      if (weight_decays_[i] != weight_decay || !weights_[i].grad().defined()) continue;
+      weights.push_back(weights_[i]);
+      first_moments.push_back(first_moments_[i]);
+      second_moments.push_back(second_moments_[i]);
+    }
+    if (weights.empty()) continue;
+    at::_fused_adamw_(weights, Gradients(weights), first_moments, second_moments,
+                      /*max_exp_avg_sqs=*/{}, std::vector<at::Tensor>(weights.size(), steps_done_),
+                      learning_rate, beta1_, beta2_, weight_decay, epsilon_, /*amsgrad=*/false,
                       /*maximize=*/false);
   }
   DropGradients();

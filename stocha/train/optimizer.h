@@ -20,9 +20,10 @@ class Optimizer {
   Optimizer(std::span<const TensorSpec> specs, std::span<const at::Tensor> weights,
             const Recipe& recipe);
 
-  // Global norm of the gradients, before clipping. Every weight must have one.
+  // Global norm of the gradients, before clipping, of the weights that have one.
   double GradientNorm() const;
-  // Clips by `gradient_norm`, updates every weight and drops the gradients.
+  // Clips by `gradient_norm`, updates the weights that have a gradient and drops the gradients. The
+  // others stay as they are, without decay.
   void Step(double learning_rate, double gradient_norm);
   void DropGradients();
 
@@ -34,14 +35,9 @@ class Optimizer {
   const std::vector<at::Tensor>& second_moments() const { return second_moments_; }
 
  private:
-  struct Group {
-    double weight_decay = 0;
-    std::vector<at::Tensor> weights, first_moments, second_moments, steps;
-  };
-
   std::vector<at::Tensor> weights_, first_moments_, second_moments_;
-  std::vector<Group> groups_;
-  at::Tensor steps_done_;  // step_ as a f32 scalar, shared by all weights
+  std::vector<double> weight_decays_;  // one a weight
+  at::Tensor steps_done_;              // step_ as a f32 scalar, shared by all weights
   double beta1_, beta2_, epsilon_, clip_norm_;
   int64_t step_ = 0;
 };

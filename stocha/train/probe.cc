@@ -7,14 +7,17 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <vector>
 
 #include "stocha/base/memory.h"
+#include "stocha/model/checkpoint.h"
 #include "stocha/recipe/schedule.h"
 #include "stocha/train/gradients.h"
 #include "stocha/train/optimizer.h"
 #include "stocha/train/random_tokens.h"
 #include "stocha/train/step_cost.h"
+#include "stocha/train/teacher.h"
 #include "stocha/train/tensor_memory.h"
 #include "stocha/train/transformer.h"
 #include "stocha/train/weights.h"
@@ -78,6 +81,13 @@ double AtSize(double small, double two_layers, double two_vocabularies, const Mo
   return small + more_layers * (two_layers - small) + more_vocabulary * (two_vocabularies - small);
 }
 
+// In f32 and in the compute type.
+int64_t TeacherBytes(const Recipe& recipe) {
+  if (recipe.teacher.empty()) return 0;
+  const int64_t bytes = recipe.compute_type == ComputeType::kBF16 ? 6 : 8;
+  return bytes * CountParameters(OpenCheckpoint(recipe.teacher).config);
+}
+
 int64_t FewTokens(const Recipe& recipe) { return std::min(recipe.sequence_length, kFewTokens); }
 
 double SecondsSince(std::chrono::steady_clock::time_point start) {
@@ -128,7 +138,7 @@ StepMemory EstimateStepMemory(const Recipe& recipe) {
   StepMemory memory;
   memory.activations = extended(&StepMemory::activations);
   memory.peak = ResidentBytes() + CostOfStep(recipe.model, recipe.sequence_length).state_bytes() +
-                std::max(memory.activations, extended(&StepMemory::peak));
+                TeacherBytes(recipe) + std::max(memory.activations, extended(&StepMemory::peak));
   return memory;
 }
 
@@ -139,6 +149,11 @@ ProbedStep ProbeStep(const Recipe& recipe, int64_t steps) {
   const RandomTokens tokens(recipe, sequences);
   const TensorMemory memory;
   const Transformer model(recipe.model, RandomWeights(recipe.model, recipe.seed));
+  SetTrained(recipe, model.specs(), model.weights());
+  std::optional<Teacher> teacher;
+  if (!recipe.teacher.empty()) {
+    teacher.emplace(OpenCheckpoint(recipe.teacher), recipe.compute_type);
+  }
   Optimizer optimizer(model.specs(), model.weights(), recipe);
   ProbedStep result;
   {
@@ -150,15 +165,23 @@ ProbedStep ProbeStep(const Recipe& recipe, int64_t steps) {
     loss.backward();
     optimizer.DropGradients();
   }
-  std::vector<double> seconds;  // of a whole step
-  for (int64_t step = 0; step < steps; ++step) {
+  const auto seconds_of = [&](int64_t step) {
     const auto start = std::chrono::steady_clock::now();
-    AccumulateGradients(model, tokens.order(), recipe, step, sequences);
+    AccumulateGradients(model, teacher ? &*teacher : nullptr, tokens.order(), recipe, step,
+                        sequences);
     const double gradients = SecondsSince(start);
     optimizer.Step(LearningRateAt(recipe, step), optimizer.GradientNorm());
     const double update = SecondsSince(start) - gradients;
     const double passes = static_cast<double>(recipe.batch_size) / static_cast<double>(sequences);
-    seconds.push_back(passes * gradients + update);
+    return passes * gradients + update;
+  };
+  // The first step and the last stand for all of the two kinds that a recipe with a teacher may
+  // have.
+  const double layerwise = recipe.layerwise_until;
+  std::vector<double> seconds;
+  for (int64_t i = 0; i < steps; ++i) {
+    seconds.push_back((layerwise > 0 ? layerwise * seconds_of(0) : 0) +
+                      (layerwise < 1 ? (1 - layerwise) * seconds_of(recipe.steps - 1) : 0));
   }
   result.memory.peak = PeakResidentBytes();
   result.tokens_per_s = static_cast<double>(recipe.batch_size) *

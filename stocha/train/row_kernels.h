@@ -53,13 +53,17 @@ struct SoftmaxRow {
   T* grad = nullptr;  // [size]
 };
 
-// -log softmax(logits)[target].
+// -log softmax(logits)[target]; with a teacher, (1 - kl_weight) of it plus kl_weight times
+// KL(softmax(teacher) || softmax(logits)) in the gradient.
 template <typename T>
 struct CrossEntropyRow {
   int64_t size = 0;
   int64_t target = 0;
   float grad_scale = 0;
-  T* logits = nullptr;  // [size]; replaced by grad_scale * the gradient where that is not 0
+  T* logits = nullptr;         // [size]; replaced by grad_scale * the gradient where that is not 0
+  const T* teacher = nullptr;  // [size], its logits; null: none
+  float kl_weight = 0;         // 0 .. 1
+  float kl = 0;                // written: the divergence, nats
 };
 
 struct RowKernels {
@@ -73,8 +77,8 @@ struct RowKernels {
   void (*rotate_bf16)(const RotateRow<uint16_t>&);
   void (*softmax_f32)(const SoftmaxRow<float>&);
   void (*softmax_bf16)(const SoftmaxRow<uint16_t>&);
-  float (*cross_entropy_f32)(const CrossEntropyRow<float>&);  // returns the loss
-  float (*cross_entropy_bf16)(const CrossEntropyRow<uint16_t>&);
+  float (*cross_entropy_f32)(CrossEntropyRow<float>&);  // returns the cross-entropy alone
+  float (*cross_entropy_bf16)(CrossEntropyRow<uint16_t>&);
 };
 
 extern const RowKernels kRowKernelsPortable;
@@ -112,10 +116,10 @@ inline void Rotate(const RotateRow<float>& row) { SelectedRowKernels().rotate_f3
 inline void Rotate(const RotateRow<uint16_t>& row) { SelectedRowKernels().rotate_bf16(row); }
 inline void Softmax(const SoftmaxRow<float>& row) { SelectedRowKernels().softmax_f32(row); }
 inline void Softmax(const SoftmaxRow<uint16_t>& row) { SelectedRowKernels().softmax_bf16(row); }
-inline float CrossEntropy(const CrossEntropyRow<float>& row) {
+inline float CrossEntropy(CrossEntropyRow<float>& row) {
   return SelectedRowKernels().cross_entropy_f32(row);
 }
-inline float CrossEntropy(const CrossEntropyRow<uint16_t>& row) {
+inline float CrossEntropy(CrossEntropyRow<uint16_t>& row) {
   return SelectedRowKernels().cross_entropy_bf16(row);
 }
 

@@ -147,12 +147,15 @@ thread_local Recorder* Recorder::current_ = nullptr;
 
 }  // namespace
 
-StepProfile ProfileStep(const Recipe& recipe, int64_t steps) {
+StepProfile ProfileStep(const Recipe& given, int64_t steps) {
+  Recipe recipe = given;
+  recipe.layerwise_until = recipe.kl_weight = 0;
   const RandomTokens tokens(recipe, recipe.batch_size);
   const Transformer model(recipe.model, RandomWeights(recipe.model, recipe.seed));
   Optimizer optimizer(model.specs(), model.weights(), recipe);
   const auto step_once = [&](int64_t step) {
-    AccumulateGradients(model, tokens.order(), recipe, step, recipe.batch_size);
+    AccumulateGradients(model, /*teacher=*/nullptr, tokens.order(), recipe, step,
+                        recipe.batch_size);
     RECORD_USER_SCOPE("optimizer");
     optimizer.Step(LearningRateAt(recipe, step), optimizer.GradientNorm());
   };

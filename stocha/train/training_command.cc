@@ -52,7 +52,7 @@ class Console : public TrainingObserver {
   void OnStep(const StepMetrics& metrics) override {
     progress_->Update(static_cast<uint64_t>(metrics.step) + 1,
                       static_cast<double>(metrics.tokens - tokens_before_),
-                      fmt::format("loss {:.4f}  {}", metrics.loss, metrics.activation));
+                      fmt::format("{}  {}", ShownLoss(metrics), metrics.activation));
   }
 
   void OnValidation(const ValidationMetrics& metrics) override {

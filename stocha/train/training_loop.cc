@@ -38,6 +38,8 @@ TrainingLoop::TrainingLoop(const TrainingInputs& inputs, const RunFolder& folder
       model_(recipe_.model, FirstWeights(inputs, saved)),
       optimizer_(model_.specs(), model_.weights(), recipe_),
       log_(folder.metrics(), saved == nullptr ? 0 : saved->facts.step) {
+  SetTrained(recipe_, model_.specs(), model_.weights());
+  if (inputs.teacher()) teacher_.emplace(*inputs.teacher(), recipe_.compute_type);
   if (saved == nullptr) return;
   RestoreOptimizer(*saved, model_.specs(), &optimizer_);
   last_checkpoint_ = saved->directory;
@@ -65,10 +67,7 @@ TrainingResult TrainingLoop::Run(const std::function<bool()>& stop_requested) {
 void TrainingLoop::TrainStep() {
   const Clock::time_point start = Clock::now();
   const int64_t step = optimizer_.step();
-  const StepGradients gradients =
-      AccumulateGradients(model_, inputs_.train(), recipe_, step, recipe_.batch_size);
-  const double norm = optimizer_.GradientNorm();
-  CheckFinite(step, gradients.loss, norm);
+  const auto [gradients, norm] = Gradients(step, recipe_.batch_size);
   const double learning_rate = LearningRateAt(recipe_, step);
   optimizer_.Step(learning_rate, norm);
 
@@ -82,7 +81,8 @@ void TrainingLoop::TrainStep() {
       .p = activation.p(),
       .tokens = (step + 1) * TokensPerStep(),
       .tokens_per_s = static_cast<double>(TokensPerStep()) / Seconds(Clock::now() - start),
-      .sparsity = Sparsity(gradients.stats, TokensPerStep(), recipe_.model)};
+      .sparsity = Sparsity(gradients.stats, TokensPerStep(), recipe_.model),
+      .distillation = gradients.distillation};
   log_.Append(ToJsonLine(metrics));
   observer_->OnStep(metrics);
 }
@@ -131,17 +131,18 @@ void TrainingLoop::SaveCheckpoint() {
 // The last update may have spoilt the weights, which only the next loss would show. A look at part
 // of the next step keeps a bad checkpoint from ever pushing out a good one.
 void TrainingLoop::CheckWeights() {
-  const int64_t next = optimizer_.step();
-  const StepGradients gradients =
-      AccumulateGradients(model_, inputs_.train(), recipe_, next, MicroBatchSize(recipe_));
-  const double norm = optimizer_.GradientNorm();
+  Gradients(optimizer_.step(), MicroBatchSize(recipe_));
   optimizer_.DropGradients();
-  CheckFinite(next, gradients.loss, norm);
 }
 
-void TrainingLoop::CheckFinite(int64_t step, double loss, double gradient_norm) const {
+std::pair<StepGradients, double> TrainingLoop::Gradients(int64_t step, int64_t sequences) {
+  StepGradients gradients = AccumulateGradients(model_, teacher_ ? &*teacher_ : nullptr,
+                                                inputs_.train(), recipe_, step, sequences);
+  const double gradient_norm = optimizer_.GradientNorm();
+  // A layerwise step has no loss but the distillation's.
+  const double loss = std::isnan(gradients.distillation) ? gradients.loss : gradients.distillation;
   const bool loss_is_finite = std::isfinite(loss);
-  if (loss_is_finite && std::isfinite(gradient_norm)) return;
+  if (loss_is_finite && std::isfinite(gradient_norm)) return {std::move(gradients), gradient_norm};
   throw Error({.where = "step " + std::to_string(step),
                .what = loss_is_finite ? "the gradient is not finite" : "the loss is not finite",
                .got = std::to_string(loss_is_finite ? gradient_norm : loss),

@@ -6,11 +6,15 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
+#include <utility>
 
+#include "stocha/train/gradients.h"
 #include "stocha/train/inputs.h"
 #include "stocha/train/metrics_log.h"
 #include "stocha/train/optimizer.h"
 #include "stocha/train/run_folder.h"
+#include "stocha/train/teacher.h"
 #include "stocha/train/trainer.h"
 #include "stocha/train/training_state.h"
 #include "stocha/train/transformer.h"
@@ -31,12 +35,14 @@ class TrainingLoop {
 
   int64_t TokensPerStep() const { return recipe_.batch_size * recipe_.sequence_length; }
   void TrainStep();
+  // Of the first `sequences` of a step (AccumulateGradients); the norm of all gradients beside it.
+  // Throws Error unless both are finite.
+  std::pair<StepGradients, double> Gradients(int64_t step, int64_t sequences);
   void ValidateIfDue();
   bool CheckpointDue() const;
   void SaveCheckpoint();
   // Throws Error unless part of the next step's gradient is finite.
   void CheckWeights();
-  void CheckFinite(int64_t step, double loss, double gradient_norm) const;
   void Export();
 
   const TrainingInputs& inputs_;
@@ -45,6 +51,7 @@ class TrainingLoop {
   TrainingObserver* observer_;
   int64_t threads_;
   Transformer model_;
+  std::optional<Teacher> teacher_;
   Optimizer optimizer_;
   MetricsLog log_;
   std::filesystem::path last_checkpoint_;  // empty: none yet

@@ -7,6 +7,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/outer.h>
 #include <ATen/ops/sin.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <utility>
@@ -102,15 +103,15 @@ at::Tensor Transformer::Attention(const at::Tensor& x, int layer, const Pass& pa
   return Linear(CausalAttention(inputs), weights.attention_output);
 }
 
-at::Tensor Transformer::FeedForward(const at::Tensor& x, int layer, const Pass& pass) const {
-  const ForwardOptions& options = pass.options;
+at::Tensor Transformer::FeedForward(const at::Tensor& x, int layer,
+                                    const ForwardOptions& options) const {
   GatedActivationCall call;
   call.activation = options.activation;
   call.stream = {options.seed, static_cast<uint32_t>(layer), options.step};
   call.first_row = options.first_row;
   call.l1_scale = options.l1_scale;
   if (!options.stats.empty()) call.stats = &options.stats[layer];
-  const ComputeWeights::Layer& weights = pass.options.weights->layers[layer];
+  const ComputeWeights::Layer& weights = options.weights->layers[layer];
   return Linear(options.gated_activation(Linear(x, weights.gate_up), call), weights.down);
 }
 
@@ -125,7 +126,11 @@ Transformer::Stream Transformer::Block(const Stream& stream, int layer, const Pa
   }
   const NormedSum at_ffn = AddRmsNorm(at_attention.sum, Attention(at_attention.normed, layer, pass),
                                       Weight(TensorRole::kPostAttentionNorm, layer), epsilon);
-  return {at_ffn.sum, FeedForward(at_ffn.normed, layer, pass)};
+  const at::Tensor y = FeedForward(at_ffn.normed, layer, pass.options);
+  if (pass.options.feed_forward_observer) {
+    pass.options.feed_forward_observer(layer, at_ffn.normed, y, at_ffn.sum);
+  }
+  return {at_ffn.sum, y};
 }
 
 // Holds copies: the backward pass comes after this one's end.
@@ -139,20 +144,28 @@ Transformer::Stream Transformer::CheckpointedBlock(const Stream& stream, int lay
   });
 }
 
-at::Tensor Transformer::Loss(const at::Tensor& ids, const at::Tensor& targets,
-                             const ForwardOptions& options) const {
-  Pass pass = {.options = options,
-               .rope = MakeRopeTables(ids.size(1)),
-               .type = ScalarTypeOf(options.compute_type)};
-  if (!pass.options.weights) pass.options.weights = CastWeights(options.compute_type);
+at::Tensor Transformer::Hidden(const at::Tensor& ids, const ForwardOptions& options) const {
+  const Pass pass = {.options = options,
+                     .rope = MakeRopeTables(ids.size(1)),
+                     .type = ScalarTypeOf(options.compute_type)};
   Stream stream = {at::embedding(Weight(TensorRole::kEmbedding, -1), ids.reshape({-1})), {}};
+  // A checkpointed block is recorded where its input is, even when the embedding is not trained.
+  if (options.checkpoint_blocks && c10::GradMode::is_enabled()) stream.x.requires_grad_();
   for (int layer = 0; layer < config_.num_hidden_layers; ++layer) {
     stream = options.checkpoint_blocks ? CheckpointedBlock(stream, layer, pass)
                                        : Block(stream, layer, pass);
   }
-  const NormedSum last =
-      AddRmsNorm(stream.x, stream.delta, Weight(TensorRole::kFinalNorm, -1), config_.rms_norm_eps);
-  return MeanCrossEntropy(last.normed, pass.options.weights->head, targets.reshape({-1}));
+  return AddRmsNorm(stream.x, stream.delta, Weight(TensorRole::kFinalNorm, -1),
+                    config_.rms_norm_eps)
+      .normed;
+}
+
+at::Tensor Transformer::Loss(const at::Tensor& ids, const at::Tensor& targets,
+                             const ForwardOptions& options) const {
+  ForwardOptions with_weights = options;
+  if (!with_weights.weights) with_weights.weights = CastWeights(options.compute_type);
+  return MeanCrossEntropy(Hidden(ids, with_weights), with_weights.weights->head,
+                          targets.reshape({-1}));
 }
 
 }  // namespace stocha

@@ -44,6 +44,11 @@ struct ComputeWeights {
   at::Tensor head;  // [vocab_size, hidden_size]
 };
 
+// Told of a layer's FFN in a pass: its input x and output y, [tokens, hidden_size] of the compute
+// type, and the f32 residual stream that y will be added to.
+using FeedForwardObserver = std::function<void(int layer, const at::Tensor& x, const at::Tensor& y,
+                                               const at::Tensor& stream)>;
+
 struct ForwardOptions {
   Activation activation;
   uint64_t seed = 0;  // of the coins; with `step` and the layer it makes the CoinStream
@@ -56,6 +61,7 @@ struct ForwardOptions {
   bool checkpoint_blocks = false;         // keep each block's input alone
   std::span<GatedActivationStats> stats;  // one a layer, summed into; empty: none wanted
   GatedActivationFunction gated_activation = GatedActivation;  // a benchmark puts another in
+  FeedForwardObserver feed_forward_observer;                   // may be empty
 };
 
 // Forward passes are const; what autograd records belongs to the caller's tensors.
@@ -69,6 +75,13 @@ class Transformer {
   const std::vector<at::Tensor>& weights() const { return weights_; }  // f32, one a spec
 
   std::shared_ptr<const ComputeWeights> CastWeights(ComputeType type) const;
+
+  // The last norm's output, [tokens, hidden_size] of the compute type; options.weights must be set.
+  // ids: [sequences, tokens of each], int64.
+  at::Tensor Hidden(const at::Tensor& ids, const ForwardOptions& options) const;
+
+  // Of one layer: x as FeedForwardObserver has it, and its y. options.weights must be set.
+  at::Tensor FeedForward(const at::Tensor& x, int layer, const ForwardOptions& options) const;
 
   // Mean cross-entropy in nats a token, an f32 scalar. targets: as ids.
   at::Tensor Loss(const at::Tensor& ids, const at::Tensor& targets,
@@ -94,9 +107,8 @@ class Transformer {
                        at::ScalarType type) const;
   Stream Block(const Stream& stream, int layer, const Pass& pass) const;
   Stream CheckpointedBlock(const Stream& stream, int layer, const Pass& pass) const;
-  // Both: x is [tokens, hidden_size] of the compute type, normed. Return the same shape.
+  // x: [tokens, hidden_size] of the compute type, normed. Returns the same shape.
   at::Tensor Attention(const at::Tensor& x, int layer, const Pass& pass) const;
-  at::Tensor FeedForward(const at::Tensor& x, int layer, const Pass& pass) const;
   // [tokens, q_size + 2 * kv_size], each head of q and k normed (Qwen3).
   at::Tensor NormQueriesAndKeys(const at::Tensor& qkv, int layer) const;
 

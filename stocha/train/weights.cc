@@ -13,6 +13,28 @@ namespace {
 
 constexpr double kInitialDeviation = 0.02;
 
+WeightGroup GroupOf(TensorRole role) {
+  switch (role) {
+    case TensorRole::kEmbedding:
+    case TensorRole::kHead:
+      return WeightGroup::kEmbedding;
+    case TensorRole::kGate:
+      return WeightGroup::kGate;
+    case TensorRole::kUp:
+      return WeightGroup::kUp;
+    case TensorRole::kDown:
+      return WeightGroup::kDown;
+    case TensorRole::kInputNorm:
+    case TensorRole::kPostAttentionNorm:
+    case TensorRole::kQueryNorm:
+    case TensorRole::kKeyNorm:
+    case TensorRole::kFinalNorm:
+      return WeightGroup::kNorms;
+    default:
+      return WeightGroup::kAttention;
+  }
+}
+
 }  // namespace
 
 std::vector<at::Tensor> RandomWeights(const ModelConfig& config, uint64_t seed) {
@@ -47,6 +69,15 @@ std::vector<at::Tensor> RandomWeights(const ModelConfig& config, uint64_t seed) 
     }
   }
   return weights;
+}
+
+void SetTrained(const Recipe& recipe, std::span<const TensorSpec> specs,
+                std::span<const at::Tensor> weights) {
+  if (recipe.train_only.empty()) return;
+  for (size_t i = 0; i < specs.size(); ++i) {
+    weights[i].requires_grad_(std::ranges::find(recipe.train_only, GroupOf(specs[i].role)) !=
+                              recipe.train_only.end());
+  }
 }
 
 std::vector<at::Tensor> LoadWeights(const Checkpoint& checkpoint) {

@@ -5,10 +5,13 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "stocha/model/checkpoint.h"
 #include "stocha/model/config.h"
+#include "stocha/model/tensors.h"
+#include "stocha/recipe/recipe.h"
 
 namespace stocha {
 
@@ -18,6 +21,11 @@ std::vector<at::Tensor> RandomWeights(const ModelConfig& config, uint64_t seed);
 
 // Likewise, from a checkpoint of any stored type.
 std::vector<at::Tensor> LoadWeights(const Checkpoint& checkpoint);
+
+// Leaves gradients to the weights that recipe.train_only names, where it names any; `weights` is in
+// the order of `specs`.
+void SetTrained(const Recipe& recipe, std::span<const TensorSpec> specs,
+                std::span<const at::Tensor> weights);
 
 }  // namespace stocha
 
