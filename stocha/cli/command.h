@@ -13,6 +13,7 @@ using Run = std::function<void()>;
 
 void AddTokenizeCommand(CLI::App& app, Run& run);
 void AddTrainCommand(CLI::App& app, Run& run);
+void AddRelufyCommand(CLI::App& app, Run& run);
 void AddExperimentCommand(CLI::App& app, Run& run);
 void AddGenerateCommand(CLI::App& app, Run& run);
 void AddEvalCommand(CLI::App& app, Run& run);

@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
   stocha::Run run;
   stocha::AddTokenizeCommand(app, run);
   stocha::AddTrainCommand(app, run);
+  stocha::AddRelufyCommand(app, run);
   stocha::AddExperimentCommand(app, run);
   stocha::AddGenerateCommand(app, run);
   stocha::AddEvalCommand(app, run);

@@ -3,6 +3,8 @@
 #define STOCHA_CLI_TRAINER_PROGRAM_H_
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 namespace stocha {
 
@@ -13,6 +15,9 @@ std::filesystem::path TrainerProgram();
 // loads: by default its threads spin through milliseconds of waiting, and on a machine that is also
 // busy with something else a step then takes several times as long.
 void LetThreadsSleep();
+
+// Becomes the trainer with these arguments. Throws Error when it cannot.
+[[noreturn]] void HandOverToTrainer(std::vector<std::string> arguments);
 
 }  // namespace stocha
 

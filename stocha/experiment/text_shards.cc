@@ -95,7 +95,7 @@ OrderedJson MakeShards(const ExperimentText& text, const fs::path& folder, const
     WriteFile(source, description);
   } else if (ReadFile(source) != description) {
     throw Error({.where = source.string(),
-                 .what = "the experiment was started with another text or tokenizer",
+                 .what = "the folder was started with another text or tokenizer",
                  .hint = "bring the old ones back, or choose another --output"});
   }
   const fs::path train = folder / "train.tokens";

@@ -127,11 +127,13 @@ void TruncateMetrics(const fs::path& file, int64_t step) {
   if (!fs::exists(file)) return;
   const std::string text = ReadFile(file);
   std::string kept;
-  ForEachLine(text, file, [&](std::string_view line_text, const JsonObject& line) {
-    // A step's line counts from 0, a validation's is the number of steps done.
-    const int64_t steps_done = line.Integer("step", 0) + (line.String("type") == kStep ? 1 : 0);
-    if (steps_done <= step) kept += line_text;
-  });
+  if (step > 0) {
+    ForEachLine(text, file, [&](std::string_view line_text, const JsonObject& line) {
+      // A step's line counts from 0, a validation's is the number of steps done.
+      const int64_t steps_done = line.Integer("step", 0) + (line.String("type") == kStep ? 1 : 0);
+      if (steps_done <= step) kept += line_text;
+    });
+  }
   if (kept != text) WriteFile(file, kept);
 }
 

@@ -58,8 +58,8 @@ struct RunMetrics {
 // other broken line throws Error with file and line. null is read as NaN.
 RunMetrics ReadRunMetrics(const std::filesystem::path& run);
 
-// Drops what a resumed run will write again: lines of step >= `step` (validation: > `step`), and a
-// line cut off. Rewrites the file aside. No file: nothing to do.
+// Drops what a resumed run will write again: lines of step >= `step` (validation: > `step`; all
+// when it starts at 0), and a line cut off. Rewrites the file aside. No file: nothing to do.
 void TruncateMetrics(const std::filesystem::path& file, int64_t step);
 
 }  // namespace stocha

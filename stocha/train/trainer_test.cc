@@ -286,8 +286,11 @@ TEST_F(TrainerTest, StartsFromAnotherModel) {
   second.activation = {{.until = 1, .activation = {}}};
   TrainIn("second", second);
   // Nothing learnt in one step of no length: the same model.
-  EXPECT_NEAR(observer_.validations.back().loss,
-              observer_.validations[observer_.validations.size() - 2].loss, 1e-6);
+  ASSERT_GE(observer_.validations.size(), 3u);  // the first run's, before the step, after it
+  const ValidationMetrics& before = observer_.validations[observer_.validations.size() - 2];
+  EXPECT_EQ(before.step, 0);
+  EXPECT_EQ(before.loss, observer_.validations[observer_.validations.size() - 3].loss);
+  EXPECT_NEAR(observer_.validations.back().loss, before.loss, 1e-6);
 
   second.model = recipe.model;
   second.model.hidden_size = 32;

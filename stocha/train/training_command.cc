@@ -56,8 +56,10 @@ class Console : public TrainingObserver {
   }
 
   void OnValidation(const ValidationMetrics& metrics) override {
-    Print(fmt::format("after step {}: validation loss {:.4f} with {}", metrics.step, metrics.loss,
-                      metrics.activation));
+    const std::string when =
+        metrics.step == 0 ? "before training" : fmt::format("after step {}", metrics.step);
+    Print(
+        fmt::format("{}: validation loss {:.4f} with {}", when, metrics.loss, metrics.activation));
   }
 
   void OnCheckpoint(const fs::path& directory) override { Print("saved " + directory.string()); }

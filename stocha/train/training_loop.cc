@@ -52,6 +52,7 @@ TrainingResult TrainingLoop::Run(const std::function<bool()>& stop_requested) {
                       .tokens_per_step = TokensPerStep(),
                       .threads = threads_});
   last_save_ = Clock::now();
+  if (optimizer_.step() == 0 && inputs_.init()) ValidateAtStart();
   while (optimizer_.step() < recipe_.steps) {
     TrainStep();
     ValidateIfDue();
@@ -89,13 +90,23 @@ void TrainingLoop::TrainStep() {
 
 void TrainingLoop::ValidateIfDue() {
   if (inputs_.validation() == nullptr) return;
-  const int64_t done = optimizer_.step();
-  for (const Activation& activation : ValidationsDue(recipe_, done)) {
-    const ValidationMetrics metrics =
-        Validate(model_, *inputs_.validation(), recipe_, activation, done);
-    log_.Append(ToJsonLine(metrics));
-    observer_->OnValidation(metrics);
+  for (const Activation& activation : ValidationsDue(recipe_, optimizer_.step())) {
+    ValidateWith(activation);
   }
+}
+
+void TrainingLoop::ValidateAtStart() {
+  if (inputs_.validation() == nullptr) return;
+  const Activation own = inputs_.init()->config.activation;
+  ValidateWith(own);
+  if (FinalActivation(recipe_) != own) ValidateWith(FinalActivation(recipe_));
+}
+
+void TrainingLoop::ValidateWith(const Activation& activation) {
+  const ValidationMetrics metrics =
+      Validate(model_, *inputs_.validation(), recipe_, activation, optimizer_.step());
+  log_.Append(ToJsonLine(metrics));
+  observer_->OnValidation(metrics);
 }
 
 // Also at the end, so that an export that fails (a full disk) can be repeated by a resume.

@@ -38,7 +38,10 @@ class TrainingLoop {
   // Of the first `sequences` of a step (AccumulateGradients); the norm of all gradients beside it.
   // Throws Error unless both are finite.
   std::pair<StepGradients, double> Gradients(int64_t step, int64_t sequences);
+  // Before the first step of a model that was trained before: what there is to keep.
+  void ValidateAtStart();
   void ValidateIfDue();
+  void ValidateWith(const Activation& activation);
   bool CheckpointDue() const;
   void SaveCheckpoint();
   // Throws Error unless part of the next step's gradient is finite.

@@ -77,6 +77,7 @@ TrainingSummary Summarize(const Recipe& recipe, const RunMetrics& metrics,
   summary.tokens = metrics.steps.back().tokens;
   summary.tokens_per_s = MedianSpeed(metrics);
   summary.train_loss = MeanLastLoss(metrics);
+  summary.at_start = ValidationsAt(metrics, 0);
   if (!switches.empty()) {
     summary.switch_step = switches.back();
     summary.at_switch = ValidationsAt(metrics, switches.back());
@@ -92,6 +93,9 @@ std::string ToText(const TrainingSummary& summary) {
   std::string text = fmt::format("Trained {} steps on {} tokens at {} tok/s; training loss {:.4f}.",
                                  summary.steps, FormatCount(static_cast<double>(summary.tokens)),
                                  FormatCount(summary.tokens_per_s), summary.train_loss);
+  if (!summary.at_start.empty()) {
+    text += fmt::format(" Validation loss before: {}.", Losses(summary.at_start));
+  }
   if (!summary.at_switch.empty()) {
     text += fmt::format(" Validation loss at the switch, after step {}: {}.", summary.switch_step,
                         Losses(summary.at_switch));
@@ -109,6 +113,7 @@ std::string ToJson(const TrainingSummary& summary) {
                                 {"tokens", summary.tokens},
                                 {"tokens_per_s", summary.tokens_per_s},
                                 {"train_loss", summary.train_loss},
+                                {"validation_at_start", LossesJson(summary.at_start)},
                                 {"switch_step", summary.switch_step},
                                 {"validation_at_switch", LossesJson(summary.at_switch)},
                                 {"validation_at_end", LossesJson(summary.at_end)},

@@ -18,7 +18,8 @@ struct TrainingSummary {
   int64_t tokens = 0;
   double tokens_per_s = 0;  // median of the steps
   double train_loss = 0;    // mean of the last 1 % of steps
-  // Validation losses, one an activation; both empty without validation data.
+  // Validation losses, one an activation; all empty without validation data.
+  std::vector<ValidationMetrics> at_start;   // of a model that was trained before
   int64_t switch_step = 0;                   // the last switch of activation; 0: there was none
   std::vector<ValidationMetrics> at_switch;  // before that step
   std::vector<ValidationMetrics> at_end;
