@@ -16,6 +16,7 @@ void AddTrainCommand(CLI::App& app, Run& run);
 void AddRelufyCommand(CLI::App& app, Run& run);
 void AddExperimentCommand(CLI::App& app, Run& run);
 void AddGenerateCommand(CLI::App& app, Run& run);
+void AddChatCommand(CLI::App& app, Run& run);
 void AddEvalCommand(CLI::App& app, Run& run);
 void AddInspectCommand(CLI::App& app, Run& run);
 void AddReportCommand(CLI::App& app, Run& run);

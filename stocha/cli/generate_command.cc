@@ -16,7 +16,9 @@
 #include "stocha/base/utf8.h"
 #include "stocha/cli/command.h"
 #include "stocha/cli/engine_flags.h"
+#include "stocha/cli/generation_stats.h"
 #include "stocha/cli/model_source.h"
+#include "stocha/cli/sampler_flags.h"
 #include "stocha/engine/generate.h"
 #include "stocha/model/tokenizer.h"
 
@@ -24,9 +26,6 @@ namespace stocha {
 namespace {
 
 using OrderedJson = nlohmann::ordered_json;
-
-// Of tokens; larger numbers would not survive CLI11's conversion, which does not tell.
-constexpr int64_t kMaxCount = int64_t{1} << 30;
 
 struct GenerateFlags {
   EngineFlags engine;
@@ -48,35 +47,8 @@ void Print(std::string_view text) {
   std::fflush(stdout);
 }
 
-OrderedJson PhaseJson(const PhaseStats& phase, const ModelConfig& config) {
-  return {{"tokens", phase.tokens},
-          {"seconds", phase.seconds},
-          {"tokens_per_s", static_cast<double>(phase.tokens) / phase.seconds},
-          {"sparsity", SparsityJson(phase.layers, config)}};
-}
-
-void PrintStats(const GenerateResult& result, const LoadedEngine& engine,
-                const GenerateFlags& flags) {
-  const ModelConfig& config = engine.model.config();
-  const auto phase = [&config](std::string_view name, const PhaseStats& stats) {
-    fmt::print(stderr, "{}: {} tokens in {:.3f} s, {:.1f} tok/s; {:.1f} % of neurons silent\n",
-               name, stats.tokens, stats.seconds, static_cast<double>(stats.tokens) / stats.seconds,
-               100 * MeanSparsity(stats.layers, config));
-  };
-  phase("prefill", result.prefill);
-  if (result.decode.tokens > 0) phase("decode", result.decode);
-  const PhaseStats& shown = result.decode.tokens > 0 ? result.decode : result.prefill;
-  fmt::print(stderr, "activation {}, ffn {}, {} threads; silent neurons by layer, %:",
-             ToString(engine.activation), flags.engine.ffn, engine.pool.num_threads());
-  for (const LayerStats& layer : shown.layers) {
-    fmt::print(stderr, " {:.1f}", 100 * (1 - layer.ActiveFraction(config.intermediate_size)));
-  }
-  fmt::print(stderr, "\n");
-}
-
 void PrintJson(const GenerateResult& result, const LoadedEngine& engine, const Tokenizer& tokenizer,
                const GenerateFlags& flags, size_t prompt_tokens) {
-  const ModelConfig& config = engine.model.config();
   OrderedJson samples = OrderedJson::array();
   for (size_t i = 0; i < result.samples.size(); ++i) {
     const Sample& sample = result.samples[i];
@@ -85,13 +57,8 @@ void PrintJson(const GenerateResult& result, const LoadedEngine& engine, const T
                        {"stop", StopReasonName(sample.stop)},
                        {"seed", flags.engine.seed + i}});
   }
-  OrderedJson json = {{"samples", std::move(samples)},
-                      {"prompt_tokens", prompt_tokens},
-                      {"activation", ToString(engine.activation)},
-                      {"ffn", flags.engine.ffn},
-                      {"threads", engine.pool.num_threads()},
-                      {"prefill", PhaseJson(result.prefill, config)}};
-  if (result.decode.tokens > 0) json["decode"] = PhaseJson(result.decode, config);
+  OrderedJson json = {{"samples", std::move(samples)}, {"prompt_tokens", prompt_tokens}};
+  AddGenerationJson(&json, result.prefill, result.decode, engine, flags.engine);
   Print(json.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n");
 }
 
@@ -129,7 +96,7 @@ void RunGenerate(const GenerateFlags& flags) {
                         tokenizer.Decode(result.samples[i].ids, /*skip_special=*/true)));
     }
   }
-  if (flags.stats) PrintStats(result, engine, flags);
+  if (flags.stats) PrintGenerationStats(result.prefill, result.decode, engine, flags.engine);
 }
 
 }  // namespace
@@ -137,26 +104,11 @@ void RunGenerate(const GenerateFlags& flags) {
 void AddGenerateCommand(CLI::App& app, Run& run) {
   auto flags = std::make_shared<GenerateFlags>();
   GenerateOptions& options = flags->options;
-  SamplerOptions& sampler = options.sampler;
   CLI::App* sub = app.add_subcommand("generate", "Continue a prompt");
   AddEngineFlags(sub, &flags->engine);
   sub->add_option("--prompt", flags->prompt, "the text to continue; -: standard input")->required();
-  sub->add_option("--max-tokens", options.max_tokens, "at most so many new tokens")
-      ->capture_default_str()
-      ->check(CLI::Range(int64_t{1}, kMaxCount));
-  sub->add_option("--temperature", sampler.temperature, "0: always the likeliest token")
-      ->capture_default_str();
-  sub->add_option("--top-k", sampler.top_k, "draw from the k likeliest; 0: from all")
-      ->capture_default_str()
-      ->check(CLI::Range(int64_t{0}, kMaxCount));
-  sub->add_option("--top-p", sampler.top_p, "draw from the likeliest that add up to p")
-      ->capture_default_str();
-  sub->add_option("--min-p", sampler.min_p,
-                  "draw from those min-p times as likely as the likeliest")
-      ->capture_default_str();
-  sub->add_option("--repetition-penalty", sampler.repetition_penalty,
-                  "above 1: tokens seen before become less likely")
-      ->capture_default_str();
+  AddMaxTokensFlag(sub, &options.max_tokens);
+  AddSamplerFlags(sub, &options.sampler);
   sub->add_option("--num-samples", options.num_samples, "samples, with seeds SEED, SEED + 1 ...")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));

@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
   stocha::AddRelufyCommand(app, run);
   stocha::AddExperimentCommand(app, run);
   stocha::AddGenerateCommand(app, run);
+  stocha::AddChatCommand(app, run);
   stocha::AddEvalCommand(app, run);
   stocha::AddInspectCommand(app, run);
   stocha::AddReportCommand(app, run);

@@ -103,15 +103,23 @@ bool IsGguf(const fs::path& path) {
   return std::ranges::equal(head, std::as_bytes(std::span(kMagic)));
 }
 
+TokenizerFiles LoadTokenizerFiles(const std::string& gguf) {
+  const GgufFile file = GgufFile::Open(gguf);
+  if (IsPacked(file)) {
+    PackedHeader header = ParsePackedModel(file.content, gguf).header;
+    return {std::move(header.tokenizer), std::move(header.tokenizer_config),
+            std::move(header.chat_template)};
+  }
+  auto tokenizer = ReadGgufTokenizer(file.content, gguf);
+  if (!tokenizer) return {};
+  std::string chat_template = ChatTemplate("", tokenizer->tokenizer_config_json, gguf);
+  return {std::move(tokenizer->tokenizer_json), std::move(tokenizer->tokenizer_config_json),
+          std::move(chat_template)};
+}
+
 Tokenizer LoadTokenizer(const std::string& model) {
-  std::string json;
   if (IsGguf(model)) {
-    const GgufFile file = GgufFile::Open(model);
-    if (IsPacked(file)) {
-      json = ParsePackedModel(file.content, model).header.tokenizer;
-    } else if (auto tokenizer = ReadGgufTokenizer(file.content, model)) {
-      json = std::move(tokenizer->tokenizer_json);
-    }
+    const std::string json = LoadTokenizerFiles(model).tokenizer;
     if (!json.empty()) return Tokenizer::FromJson(json, model);
   } else if (const fs::path path = fs::path(model) / "tokenizer.json"; fs::exists(path)) {
     return Tokenizer::FromFile(path);

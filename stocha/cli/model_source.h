@@ -18,6 +18,14 @@ bool IsGguf(const std::filesystem::path& path);
 // The tokenizer of a model directory or of a GGUF; throws Error when there is none.
 Tokenizer LoadTokenizer(const std::string& model);
 
+// What a GGUF, packed or not, says of its tokenizer; texts are empty where there is none.
+struct TokenizerFiles {
+  std::string tokenizer;         // of tokenizer.json
+  std::string tokenizer_config;  // of tokenizer_config.json
+  std::string chat_template;     // Jinja
+};
+TokenizerFiles LoadTokenizerFiles(const std::string& gguf);
+
 // A model to read weights from; owns the mapping.
 struct ModelSource {
   QuantizeSource source;
