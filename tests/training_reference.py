@@ -99,7 +99,57 @@ def cosine_rate(step, steps, warmup, peak, floor_ratio):
     return peak * (floor_ratio + (1 - floor_ratio) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def train(model, order, steps, batch_size, peak, warmup):
+def cross_entropy(model, windows):
+    logits = model(input_ids=windows[:, :-1]).logits
+    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), windows[:, 1:].flatten())
+
+
+def distilled(teacher, kl_weight):
+    """The loss of a student that also learns the teacher's distributions."""
+    def loss(model, windows):
+        ids = windows[:, :-1]
+        with torch.no_grad():
+            target = teacher(input_ids=ids).logits.flatten(0, 1).log_softmax(1)
+        got = model(input_ids=ids).logits.flatten(0, 1).log_softmax(1)
+        kl = torch.nn.functional.kl_div(got, target, log_target=True, reduction="batchmean")
+        ce = torch.nn.functional.nll_loss(got, windows[:, 1:].flatten())
+        loss.kl.append(kl.item())
+        return (1 - kl_weight) * ce + kl_weight * kl
+    loss.kl = []
+    return loss
+
+
+def layerwise(teacher):
+    """The mean over layers and tokens of |y - teacher's y|^2 / |stream + teacher's y|^2, y being what
+    a feed-forward layer makes of the teacher's input to its own."""
+    seen = {}
+
+    def watch(layer):
+        def mlp(_, inputs, output):
+            seen[layer, "x"], seen[layer, "y"] = inputs[0], output
+
+        def norm(_, inputs):
+            seen[layer, "stream"] = inputs[0]
+        return mlp, norm
+
+    for i, block in enumerate(teacher.model.layers):
+        mlp, norm = watch(i)
+        block.mlp.register_forward_hook(mlp)
+        block.post_attention_layernorm.register_forward_pre_hook(norm)
+
+    def loss(model, windows):
+        with torch.no_grad():
+            teacher(input_ids=windows[:, :-1])
+        errors = []
+        for i, block in enumerate(model.model.layers):
+            y = seen[i, "y"]
+            difference = (block.mlp(seen[i, "x"]) - y).square().sum(-1)
+            errors.append((difference / (seen[i, "stream"] + y).square().sum(-1)).mean())
+        return sum(errors) / len(errors)
+    return loss
+
+
+def train(model, order, steps, batch_size, peak, warmup, loss_of=cross_entropy):
     """The losses of `steps` steps, before each update: AdamW, clipping at 1, cosine to a tenth."""
     matrices = [w for w in model.parameters() if w.dim() > 1]
     vectors = [w for w in model.parameters() if w.dim() <= 1]
@@ -111,8 +161,7 @@ def train(model, order, steps, batch_size, peak, warmup):
         for layer in model.model.layers:
             layer.mlp.act_fn.step = step
         windows = order.batch(step, batch_size)
-        logits = model(input_ids=windows[:, :-1]).logits
-        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), windows[:, 1:].flatten())
+        loss = loss_of(model, windows)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for group in optimizer.param_groups:

@@ -59,7 +59,7 @@ void CheckFlags(const RelufyFlags& flags) {
 // Of FILES, under FOLDER, in tokens of the model; a message on stderr when there is work to do.
 void Shards(const ExperimentText& text, const fs::path& folder) {
   std::error_code ignored;
-  if (!fs::exists(folder / "train.tokens", ignored)) {
+  if (fs::exists(text.train[0], ignored) && !fs::exists(folder / "train.tokens", ignored)) {
     std::fprintf(stderr, "tokenizing %s into %s\n", text.train[0].c_str(), folder.c_str());
   }
   const StopSignal stop("\nstopping; once more kills at once\n");

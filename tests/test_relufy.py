@@ -1,0 +1,134 @@
+"""`stocha relufy`: a SiLU model becomes a sparse ReLU one."""
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from harness import assert_one_line_error, run, run_ok
+from random_models import TEXT, save_talking_model
+
+SMALL = ["--set", "data.sequence_length=32", "--set", "training.batch_size=4",
+         "--set", "training.validate_every=0", "--threads", 1]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("silu")
+    save_talking_model(folder, hidden_act="silu")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": "{{ messages }}"}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    path = tmp_path_factory.mktemp("text") / "text.txt"
+    path.write_text(TEXT * 60)
+    return path
+
+
+def metrics(output):
+    lines = (output / "run/metrics.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_a_silu_model_becomes_a_relu_model(stocha, model, text, tmp_path):
+    output = tmp_path / "out"
+    summary = json.loads(run_ok(stocha, "relufy", model, "--text", text, "--output", output,
+                                "--tokens", 6400, "--json", *SMALL))
+    before = {loss["activation"]: loss["loss"] for loss in summary["validation_at_start"]}
+    assert list(before) == ["silu", "relu"]
+    end, = summary["validation_at_end"]
+    assert end["activation"] == "relu" and end["loss"] < before["relu"]
+    assert summary["steps"] == 50 and summary["tokens"] == 6400
+
+    steps = [line for line in metrics(output) if line["type"] == "step"]
+    assert [step["loss"] is None for step in steps] == [True] * 20 + [False] * 30
+    # It starts as its own teacher; by step 19 half of the draws are ReLU's.
+    assert steps[0]["distillation"] == 0 and 0 < steps[19]["distillation"] < 0.05
+    assert steps[-1]["distillation"] > 0
+    p = [step["p"] for step in steps]
+    assert p[0] == 1 and p[39] == 0 and all(a >= b for a, b in zip(p, p[1:]))
+    assert steps[-1]["activation"] == "relu" and np.mean(steps[-1]["sparsity"]) > 0.3
+
+    final = output / "run/final"
+    exported = transformers.AutoModelForCausalLM.from_pretrained(final, dtype=torch.float32)
+    assert exported.config.hidden_act == "relu"
+    # What makes a chat model one comes along.
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        assert (final / name).read_bytes() == (model / name).read_bytes()
+    exact = json.loads(run_ok(stocha, "generate", final, "--prompt", "In the", "--max-tokens", 8,
+                              "--ignore-eos", "--ffn", "exact", "--json"))
+    dense = json.loads(run_ok(stocha, "generate", final, "--prompt", "In the", "--max-tokens", 8,
+                              "--ignore-eos", "--ffn", "dense", "--json"))
+    assert exact["samples"] == dense["samples"]
+    assert np.mean(exact["decode"]["sparsity"]) > 0.3
+
+
+def test_a_killed_relufy_goes_on(stocha, model, text, tmp_path):
+    def command(output):
+        return [str(x) for x in (stocha, "relufy", model, "--text", text, "--output", output,
+                                 "--tokens", 2560, "--set", "training.checkpoint_every=2", *SMALL)]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run(command(whole), check=True, capture_output=True, timeout=120)
+    process = subprocess.Popen(command(killed), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not (killed / "run/checkpoints/step-00000004").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    subprocess.run(command(killed), check=True, capture_output=True, timeout=120)
+    weights = "run/final/model.safetensors"
+    assert (whole / weights).read_bytes() == (killed / weights).read_bytes()
+
+
+def test_conversations_and_a_recipe(stocha, model, text, tmp_path):
+    (tmp_path / "chat.jsonl").write_text(
+        "".join(json.dumps({"text": f"{i} asked. {TEXT}"}) + "\n" for i in range(40)))
+    (tmp_path / "mine.toml").write_text("[training]\nsteps = 2\nl1 = 0.01\n")
+    output = tmp_path / "out"
+    run_ok(stocha, "relufy", model, "--text", text, "--conversations", tmp_path / "chat.jsonl",
+           "--recipe", tmp_path / "mine.toml", "--teacher", "none", "--output", output, *SMALL)
+    recipe = (output / "run/recipe.toml").read_text()
+    assert "steps = 2" in recipe and "l1 = 0.01" in recipe and 'teacher = ""' in recipe
+    assert "conversations/train.tokens" in recipe
+    assert all("distillation" not in line for line in metrics(output))
+
+
+def test_a_dry_run_trains_nothing(stocha, model, text, tmp_path):
+    plan = json.loads(run_ok(stocha, "relufy", model, "--text", text, "--output", tmp_path / "out",
+                             "--tokens", 1280, "--dry-run", "--json", *SMALL))
+    assert plan["steps"] == 10 and plan["tokens_per_s"] > 0
+    assert not (tmp_path / "out/run").exists()
+    assert "[[activation]]" in run_ok(stocha, "relufy", "--defaults")
+
+
+def test_what_cannot_be_relufied_is_one_line(stocha, model, text, tmp_path):
+    output = tmp_path / "out"
+
+    def refused(*needles, model=model, text=text, flags=(), code=1):
+        result = run(stocha, "relufy", model, "--text", text, "--output", output, *flags)
+        assert_one_line_error(result, *needles, code=code)
+        assert not output.exists()
+
+    relu, bare = tmp_path / "relu", tmp_path / "bare"
+    relu.mkdir()
+    save_talking_model(relu, hidden_act="relu")
+    refused("sparse already", "activation relu", "stocha generate", model=relu)
+    shutil.copytree(model, bare)
+    (bare / "tokenizer.json").unlink()
+    refused("no tokenizer.json", model=bare)
+    refused("gone", model=tmp_path / "gone")
+    refused("a model folder", "stocha convert", model=text)
+    refused("no.txt", text=tmp_path / "no.txt")
+    refused("every neuron fire", "stocha:0.5", flags=("--set", 'activation=[{activation="stocha:0.5"}]'))
+    refused("training.stepz", flags=("--set", "training.stepz=3"))
+    refused("--teacher", "both", flags=("--teacher", "me"), code=2)
+    assert_one_line_error(run(stocha, "relufy", model, "--text", text), "--output", code=2)
