@@ -127,13 +127,14 @@ int64_t SyntheticModel::bytes() const {
 }
 
 PackedHeader SyntheticModel::Header(const std::vector<float>& thresholds) const {
-  return {.config = config_,
+  ModelConfig config = config_;
+  config.thresholds = thresholds;
+  return {.config = config,
           .name = "random weights",
           .type = std::string(QuantizeTypeName(type_)),
           .tokenizer = "",
           .tokenizer_config = "",
-          .chat_template = "",
-          .thresholds = thresholds};
+          .chat_template = ""};
 }
 
 Model SyntheticModel::MakeModel(const std::vector<float>& thresholds) const {
@@ -147,7 +148,8 @@ Model SyntheticModel::MakeModel(const std::vector<float>& thresholds) const {
          .shape = tensors_[i].shape,
          .bytes = {storage_[i].data(), static_cast<size_t>(storage_[i].size())}});
   }
-  return {config_, ParsePackedModel(content, "--shape").weights};
+  PackedModel model = ParsePackedModel(content, "--shape");
+  return {model.header.config, std::move(model.weights)};
 }
 
 void SyntheticModel::Write(const std::filesystem::path& path, const std::vector<float>& thresholds,

@@ -61,12 +61,13 @@ TEST_F(SyntheticTest, HasStatesOfAModelInEveryType) {
 }
 
 TEST_F(SyntheticTest, AFileHoldsTheSameModel) {
-  const ModelConfig config = ParseShape(kShape, "test");
+  ModelConfig config = ParseShape(kShape, "test");
   const std::vector<float> thresholds = {0.5F, 1.25F};
   const SyntheticModel synthetic(config, QuantizeType::kQ8_0, FfnLayout::kNeurons, pool_);
   std::filesystem::create_directories(folder_);
   synthetic.Write(folder_ / "model.gguf", thresholds, [](double) {});
   const Model loaded = Model::Load(folder_ / "model.gguf", pool_);
+  config.thresholds = thresholds;
   EXPECT_EQ(loaded.config(), config);
   EXPECT_EQ(loaded.weights().layers[1].threshold, 1.25F);
   const std::vector<int32_t> ids = RandomTokens(config, 9, 5);

@@ -99,11 +99,6 @@ std::map<std::string, std::string> TokenizerFiles(const PackedHeader& model,
 
 void Convert(const ConvertOptions& options) {
   const QuantizeSource model = OpenGgufSource(options.model, !options.no_tokenizer).source;
-  if (!model.header.thresholds.empty()) {
-    throw Error({.where = options.model,
-                 .what = "its neurons fire above thresholds, which a model directory cannot say",
-                 .hint = "run it as it is"});
-  }
   const std::map<std::string, std::string> files =
       ReadingTokenizer([&] { return TokenizerFiles(model.header, options.model); });
   ModelConfig config = model.header.config;

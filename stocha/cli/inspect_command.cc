@@ -68,7 +68,6 @@ struct Inspected {
   std::optional<int32_t> tokenizer_vocab_size;
   bool chat_template = false;
   std::vector<StoredTensor> tensors;
-  size_t thresholds = 0;     // of layers that have one
   std::vector<float> fired;  // PackedHeader::fired
 };
 
@@ -91,10 +90,7 @@ Inspected InspectDirectory(const std::string& path) {
 Inspected InspectPacked(const std::string& path) {
   const PackedModelFile packed = PackedModelFile::Open(path);
   const PackedHeader& header = packed.model.header;
-  Inspected model = {.config = header.config,
-                     .type = header.type,
-                     .thresholds = header.thresholds.size(),
-                     .fired = header.fired};
+  Inspected model = {.config = header.config, .type = header.type, .fired = header.fired};
   if (!header.tokenizer.empty()) {
     model.tokenizer_vocab_size = Tokenizer::FromJson(header.tokenizer, path).vocab_size();
     model.chat_template = !header.chat_template.empty();
@@ -157,7 +153,7 @@ OrderedJson Describe(const std::string& path, bool list_tensors) {
   shown["tokenizer_vocab_size"] = nullptr;
   if (model.tokenizer_vocab_size) shown["tokenizer_vocab_size"] = *model.tokenizer_vocab_size;
   shown["chat_template"] = model.chat_template;
-  if (model.thresholds > 0) shown["thresholds"] = model.thresholds;
+  if (!model.config.thresholds.empty()) shown["thresholds"] = model.config.thresholds;
   if (!model.fired.empty()) {
     shown["neuron_order"] = kHotFirst;
     for (size_t part = 0; part < kFiredParts; ++part) {

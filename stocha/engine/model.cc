@@ -106,7 +106,16 @@ Model::Model(const ModelConfig& config, Weights weights)
       weights_(std::move(weights)),
       packed_(weights_.packed()),
       fit_tiles_(weights_.fit_tiles()),
-      inverse_frequencies_(RopeInverseFrequencies(config)) {}
+      inverse_frequencies_(RopeInverseFrequencies(config)) {
+  SetThresholds(config.thresholds);
+}
+
+void Model::SetThresholds(std::vector<float> thresholds) {
+  config_.thresholds = std::move(thresholds);
+  for (size_t l = 0; l < weights_.layers.size(); ++l) {
+    weights_.layers[l].threshold = config_.thresholds.empty() ? 0 : config_.thresholds[l];
+  }
+}
 
 void Model::Forward(std::span<const Step> steps, Workspace& workspace) const {
   const std::vector<Token> tokens = Flatten(steps, config_);

@@ -17,7 +17,7 @@
 
 namespace stocha {
 
-// Immutable and thread-safe; movable.
+// Immutable but for SetThresholds, and thread-safe; movable.
 class Model {
  public:
   // `path`: a model directory, or a packed model, which is used where it is mapped. Throws Error:
@@ -31,6 +31,9 @@ class Model {
 
   // `weights` must be those of `config`; what they point into must outlive the model.
   Model(const ModelConfig& config, Weights weights);
+
+  // ModelConfig::thresholds becomes this; not while a Forward is at work.
+  void SetThresholds(std::vector<float> thresholds);
 
   const ModelConfig& config() const { return config_; }
   const Weights& weights() const { return weights_; }

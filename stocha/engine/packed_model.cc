@@ -61,9 +61,6 @@ class Reader {
     for (LayerWeights& layer : model.weights.layers) layer.layout = layout_;
     CheckNoOthers(model.tensors);
     if (config.tie_word_embeddings) model.weights.head = model.weights.embedding;
-    for (size_t l = 0; l < model.header.thresholds.size(); ++l) {
-      model.weights.layers[l].threshold = model.header.thresholds[l];
-    }
     return model;
   }
 
@@ -120,11 +117,11 @@ class Reader {
                            .tokenizer = OptionalString(kTokenizerKey),
                            .tokenizer_config = OptionalString(kTokenizerConfigKey),
                            .chat_template = OptionalString(kChatTemplateKey),
-                           .thresholds = {},
                            .fired = {}};
     const auto layers = static_cast<size_t>(header.config.num_hidden_layers);
     if (Find(kThresholdsKey) != nullptr) {
-      header.thresholds = Floats(kThresholdsKey, layers);
+      header.config.thresholds = Floats(kThresholdsKey, layers);
+      ValidateModelConfig(header.config, where_ + ": " + kThresholdsKey);
     }
     const std::string order = OptionalString(kNeuronOrderKey);
     if (order == kHotFirst) {
@@ -272,6 +269,8 @@ PackedModelFile PackedModelFile::Open(const std::filesystem::path& path) {
 
 std::map<std::string, GgufValue, std::less<>> PackedMetadata(
     const PackedHeader& header, const std::vector<PackedTensor>& tensors) {
+  ModelConfig config = header.config;
+  config.thresholds.clear();  // they have a key of their own
   std::vector<std::string> formats;
   formats.reserve(tensors.size());
   for (const PackedTensor& tensor : tensors) formats.push_back(tensor.format);
@@ -279,13 +278,14 @@ std::map<std::string, GgufValue, std::less<>> PackedMetadata(
       {kArchitectureKey, std::string(kPackedArchitecture)},
       {kVersionKey, kPackedVersion},
       {kTypeKey, header.type},
-      {kConfigKey, ModelConfigToJson(header.config)},
+      {kConfigKey, ModelConfigToJson(config)},
       {kFormatsKey, GgufArray(std::move(formats))}};
   if (!header.name.empty()) metadata[kNameKey] = header.name;
   if (!header.tokenizer.empty()) metadata[kTokenizerKey] = header.tokenizer;
   if (!header.tokenizer_config.empty()) metadata[kTokenizerConfigKey] = header.tokenizer_config;
   if (!header.chat_template.empty()) metadata[kChatTemplateKey] = header.chat_template;
-  if (!header.thresholds.empty()) metadata[kThresholdsKey] = Doubles(header.thresholds);
+  const std::vector<float>& thresholds = header.config.thresholds;
+  if (!thresholds.empty()) metadata[kThresholdsKey] = Doubles(thresholds);
   if (!header.fired.empty()) {
     metadata[kNeuronOrderKey] = std::string(kHotFirst);
     metadata[kNeuronFiredKey] = Doubles(header.fired);

@@ -5,12 +5,12 @@
 //   general.name             of the model
 //   stocha.version           kPackedVersion; a file of another one is refused
 //   stocha.type              what was asked for: "q8_0", "mixed" ...
-//   stocha.config            the text of config.json
+//   stocha.config            the text of config.json, without thresholds
 //   stocha.tokenizer         that of tokenizer.json; absent when the model has none, as the next
 //   stocha.tokenizer_config  that of tokenizer_config.json
 //   tokenizer.chat_template  the text of the chat template, wherever the model had it; optional
 //   stocha.formats           an array of strings, the format of each tensor
-//   stocha.thresholds        an array of numbers, LayerWeights::threshold of each layer; optional
+//   stocha.thresholds        an array of numbers, ModelConfig::thresholds; optional
 //   stocha.neuron_order      "hot first", of neurons that `stocha calibrate` ordered; else absent
 //   stocha.neuron_fired      with it: an array of numbers, PackedHeader::fired
 //
@@ -43,10 +43,9 @@ struct PackedHeader {
   ModelConfig config;
   std::string name;
   std::string type;
-  std::string tokenizer;          // empty: none, as the next
-  std::string tokenizer_config;   // without a tokenizer: none
-  std::string chat_template;      // Jinja; likewise
-  std::vector<float> thresholds;  // [layers], or empty
+  std::string tokenizer;         // empty: none, as the next
+  std::string tokenizer_config;  // without a tokenizer: none
+  std::string chat_template;     // Jinja; likewise
   // Neurons that are ordered from hot to cold: of each tenth of a layer's, the fraction that fired,
   // [layers, kFiredParts]. Empty where they stand as they were trained.
   std::vector<float> fired;

@@ -172,7 +172,7 @@ TEST(PackedModelTest, KeepsWhatStandsBesideTheWeights) {
   source.header.tokenizer = "{\"a tokenizer\": 1}";
   source.header.tokenizer_config = "{}";
   source.header.chat_template = "{{ messages }}";
-  source.header.thresholds = {0.25F, -1};
+  source.header.config.thresholds = {0.25F, 1};
   const TemporaryFile file("header");
   WritePacked(source, QuantizeType::kMixed, file.path());
   const PackedModelFile packed = PackedModelFile::Open(file.path());
@@ -181,8 +181,11 @@ TEST(PackedModelTest, KeepsWhatStandsBesideTheWeights) {
   EXPECT_EQ(packed.model.header.tokenizer, source.header.tokenizer);
   EXPECT_EQ(packed.model.header.tokenizer_config, source.header.tokenizer_config);
   EXPECT_EQ(packed.model.header.chat_template, source.header.chat_template);
-  EXPECT_EQ(packed.model.weights.layers[0].threshold, 0.25F);
-  EXPECT_EQ(packed.model.weights.layers[1].threshold, -1);
+  EXPECT_EQ(packed.model.header.config.thresholds, (std::vector<float>{0.25F, 1}));
+  ThreadPool pool(1);
+  const Model model = Model::Load(file.path(), pool);
+  EXPECT_EQ(model.weights().layers[0].threshold, 0.25F);
+  EXPECT_EQ(model.weights().layers[1].threshold, 1);
 }
 
 TEST(PackedModelTest, WeightsLieWithinTheMapping) {
@@ -263,7 +266,7 @@ TEST(BadPackedModelTest, MetadataMissingOrOfAnotherKind) {
 
 TEST(BadPackedModelTest, Thresholds) {
   for (const std::vector<double>& thresholds :
-       {std::vector<double>{1}, std::vector<double>{0, std::nan("")}}) {
+       {std::vector<double>{1}, std::vector<double>{0, std::nan("")}, std::vector<double>{0, -1}}) {
     const std::string error = ErrorOf([&](GgufContent& content) {
       content.metadata["stocha.thresholds"] = GgufArray(thresholds);
     });

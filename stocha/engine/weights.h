@@ -46,7 +46,7 @@ struct LayerWeights {
   FfnLayout layout = FfnLayout::kNeurons;  // kRows: down is [hidden_size, intermediate_size]
   Buffer<std::byte> neurons;  // [intermediate_size, up row and down row, padded to 64];
                               // empty when the file holds them so
-  // A neuron fires when its gate is above this; only where the activation is sparse.
+  // ModelConfig::thresholds of the layer, filled in by Model.
   float threshold = 0;
   // Neurons lie in a mapped file that is larger than memory: what fires is asked for together, not
   // one page after the other.

@@ -37,9 +37,10 @@ std::string ModelConfigToJson(const ModelConfig& config) {
   // What transformers 5 saves, plus transformers 4's names for the keys that changed.
   OrderedJson json;
   const std::string activation = ToString(config.activation);
-  const bool plain = config.activation.kind == ActivationKind::kRelu ||
-                     config.activation.kind == ActivationKind::kSilu ||
-                     config.activation.kind == ActivationKind::kReluSquared;
+  const bool plain =
+      config.thresholds.empty() && (config.activation.kind == ActivationKind::kRelu ||
+                                    config.activation.kind == ActivationKind::kSilu ||
+                                    config.activation.kind == ActivationKind::kReluSquared);
   json["architectures"] = {plain ? info.class_name : kStochaClass};
   json["model_type"] = plain ? info.model_type : kStochaType;
   if (plain) {
@@ -47,6 +48,8 @@ std::string ModelConfigToJson(const ModelConfig& config) {
   } else {
     json["base_model_type"] = info.model_type;
     json["activation"] = activation;
+    // As doubles, which a float is exactly, and which are printed so that they read back the same.
+    if (!config.thresholds.empty()) json[kThresholdsKey] = config.thresholds;
   }
   for (const SizeField& field : kSizeFields) json[field.key] = config.*field.member;
   json["rms_norm_eps"] = config.rms_norm_eps;
@@ -113,6 +116,13 @@ void ValidateModelConfig(const ModelConfig& config, std::string_view where) {
   require(rope.original_max_position_embeddings >= 1,
           "rope_scaling.original_max_position_embeddings", rope.original_max_position_embeddings,
           "at least 1");
+  require(config.thresholds.empty() || std::ssize(config.thresholds) == config.num_hidden_layers,
+          kThresholdsKey, config.thresholds.size(),
+          "one for each of " + std::to_string(config.num_hidden_layers) + " layers");
+  for (const float threshold : config.thresholds) {
+    require(threshold >= 0 && std::isfinite(threshold), kThresholdsKey, threshold,
+            "finite numbers of at least 0");
+  }
   require(
       std::ranges::any_of(kDTypes, [&](const auto& pair) { return pair.dtype == config.dtype; }),
       "dtype", DTypeName(config.dtype), "F32, BF16 or F16");

@@ -47,6 +47,9 @@ struct ModelConfig {
   bool tie_word_embeddings = false;
   DType dtype = DType::kF32;  // of the stored weights: kF32, kBF16 or kF16
   Activation activation;      // used when nothing else is asked for
+  // [num_hidden_layers], not below 0: a neuron of the layer fires when its gate is above this; only
+  // where the activation is sparse. Empty: 0 everywhere.
+  std::vector<float> thresholds;
   std::optional<int64_t> bos_token_id;
   std::vector<int64_t> eos_token_ids;  // "eos_token_id": none, one or several
 
@@ -65,8 +68,8 @@ ModelConfig ParseModelConfig(std::string_view json, std::string_view where);
 ModelConfig ReadModelConfig(const std::filesystem::path& file);
 
 // config.json. ReLU, SiLU and squared ReLU give the plain architecture ("LlamaForCausalLM") with
-// the true hidden_act; anything stochastic gives "StochaForCausalLM", so that every other loader
-// stops.
+// the true hidden_act; anything stochastic, or with thresholds ("stocha_thresholds"), gives
+// "StochaForCausalLM", so that every other loader stops.
 std::string ModelConfigToJson(const ModelConfig& config);
 
 // Throws Error unless the sizes are positive, within limits, and fit each other. Parse calls it.

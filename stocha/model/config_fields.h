@@ -13,6 +13,7 @@ namespace stocha {
 
 inline constexpr std::string_view kStochaType = "stocha";
 inline constexpr std::string_view kStochaClass = "StochaForCausalLM";
+inline constexpr std::string_view kThresholdsKey = "stocha_thresholds";
 
 // What transformers 5 assumes for keys that a config.json leaves out
 // (models/{llama,qwen2,qwen3}/configuration_*.py).

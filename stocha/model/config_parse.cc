@@ -142,6 +142,21 @@ std::vector<int64_t> ParseTokenIds(const JsonObject& json, std::string_view key,
   return ids;
 }
 
+// Of a model that says itself to be stocha's alone: elsewhere they would be passed over.
+std::vector<float> ParseThresholds(const JsonObject& json) {
+  if (!json.Has(kThresholdsKey)) return {};
+  if (json.StringOr("model_type", "") != kStochaType) {
+    json.Fail(kThresholdsKey, "none, or \"model_type\": \"stocha\"");
+  }
+  std::vector<float> thresholds;
+  for (const Json& value : json.Array(kThresholdsKey)) {
+    if (!value.is_number()) json.Fail(kThresholdsKey, "numbers");
+    thresholds.push_back(static_cast<float>(value.get<double>()));
+  }
+  if (thresholds.empty()) json.Fail(kThresholdsKey, "one number for each layer");
+  return thresholds;
+}
+
 // Keys that would change the result in ways not computed here.
 void RefuseUnsupported(const JsonObject& json, Architecture architecture) {
   for (const std::string_view key : {"mlp_bias", "attention_bias", "use_sliding_window"}) {
@@ -179,6 +194,7 @@ ModelConfig ParseModelConfig(std::string_view json_text, std::string_view where)
       json.StringOr("model_type", "") == kStochaType
           ? ParseActivation(json.String("activation"), std::string(where) + ": key \"activation\"")
           : ParseHiddenAct(json);
+  config.thresholds = ParseThresholds(json);
   const std::vector<int64_t> bos = ParseTokenIds(json, "bos_token_id", info.bos_token_id);
   if (bos.size() > 1) json.Fail("bos_token_id", "one token id");
   if (!bos.empty()) config.bos_token_id = bos.front();

@@ -126,6 +126,33 @@ TEST(ConfigTest, OnlyPlainActivationsKeepThePlainArchitecture) {
   EXPECT_EQ(json["base_model_type"], "llama");
   EXPECT_EQ(json["activation"], "stocha:0.7");
   EXPECT_FALSE(json.contains("hidden_act"));
+  EXPECT_FALSE(json.contains("stocha_thresholds"));
+}
+
+TEST(ConfigTest, ThresholdsAreStochasAlone) {
+  ModelConfig config = Parse(SmallLlama());
+  config.thresholds.assign(static_cast<size_t>(config.num_hidden_layers), 0.1F);
+  config.thresholds[0] = 0;
+  const std::string text = ModelConfigToJson(config);
+  EXPECT_EQ(ParseModelConfig(text, "x"), config);
+  Json json = Json::parse(text);
+  EXPECT_EQ(json["architectures"], Json::array({"StochaForCausalLM"}));
+  EXPECT_EQ(json["activation"], "relu");
+  const auto refused = [&](const Json& value, const std::string& needle) {
+    json["stocha_thresholds"] = value;
+    const std::string message = ParseError(json);
+    EXPECT_NE(message.find("stocha_thresholds"), std::string::npos) << message;
+    EXPECT_NE(message.find(needle), std::string::npos) << message;
+  };
+  refused(Json::array({0.5}), "one for each of");
+  refused(Json::array(), "one number for each layer");
+  refused(3, "an array");
+  refused(std::vector<double>(config.thresholds.size(), -0.5), "at least 0");
+  refused(std::vector<double>(config.thresholds.size(), 1e300), "finite");
+  refused(std::vector<std::string>(config.thresholds.size(), "1"), "numbers");
+  // Any other loader would take this model, and pass them over.
+  json = SmallLlama();
+  refused(std::vector<double>(config.thresholds.size(), 0.5), R"("model_type": "stocha")");
 }
 
 struct Refused {

@@ -28,13 +28,22 @@ std::vector<int64_t> EndOfText(const TokenShard& shard, const std::string& token
   return {last};
 }
 
+// Gates are silenced by the engine alone: training would pass over the thresholds.
+Checkpoint OpenForTraining(const std::string& folder) {
+  Checkpoint checkpoint = OpenCheckpoint(folder);
+  if (checkpoint.config.thresholds.empty()) return checkpoint;
+  throw Error({.where = folder,
+               .what = "its neurons fire above thresholds, which training does not compute",
+               .hint = "take the model that `stocha calibrate` made it of"});
+}
+
 }  // namespace
 
 TrainingInputs::TrainingInputs(Recipe recipe, const Checkpoint* resumed)
     : recipe_(std::move(recipe)), train_shards_(OpenShards(recipe_.train)) {
   if (!recipe_.validation.empty()) validation_shards_ = OpenShards(recipe_.validation);
-  if (resumed == nullptr && !recipe_.init_from.empty()) init_ = OpenCheckpoint(recipe_.init_from);
-  if (!recipe_.teacher.empty()) teacher_ = OpenCheckpoint(recipe_.teacher);
+  if (resumed == nullptr && !recipe_.init_from.empty()) init_ = OpenForTraining(recipe_.init_from);
+  if (!recipe_.teacher.empty()) teacher_ = OpenForTraining(recipe_.teacher);
   CompleteTokenizer();
   CompleteModel(resumed);
   CheckModel();
