@@ -1,14 +1,17 @@
-"""stocha calibrate: neurons in the order in which transformers says they fire, and the same model."""
+"""stocha calibrate: neurons in the order in which transformers says they fire, and the same model; with
+--sparsity, thresholds that give it the sparsity asked for."""
 
 import json
 import signal
 import subprocess
+import xml.etree.ElementTree
 
 import gguf
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
+import transformers
 
 from harness import assert_one_line_error, run, run_ok
 from random_models import TEXT, reference_logits, save_talking_model
@@ -107,6 +110,122 @@ def test_inspect_and_quantize_keep_the_order(stocha, trained, hot, tmp_path):
     assert shown["neuron_order"] == "hot first"
 
 
+def silent_by_layer(model, text, thresholds):
+    """The fraction of gates not above the thresholds, in transformers, with them applied."""
+    silent, handles = [0.0] * LAYERS, []
+    for index, layer in enumerate(model.model.model.layers):
+
+        def silence(module, inputs, output, index=index):
+            fires = output > thresholds[index]
+            silent[index] = 1 - fires.float().mean().item()
+            return output * fires
+
+        handles.append(layer.mlp.gate_proj.register_forward_hook(silence))
+    logits = reference_logits(model.model, model.tokenizer.encode(text).ids)
+    for handle in handles:
+        handle.remove()
+    return silent, logits
+
+
+@pytest.fixture(scope="module")
+def sparse(stocha, trained, text):
+    path = trained.with_name("sparse.gguf")
+    command = ("calibrate", trained, path, "--text", text, "--sparsity", 0.7, "--json")
+    return path, json.loads(run_ok(stocha, *command))
+
+
+def test_thresholds_reach_the_sparsity_asked_for(stocha, model, sparse, text, tmp_path):
+    path, told = sparse
+    none, point = told["points"]
+    assert none["asked"] is None and none["thresholds"] is None and none["sparsity"] < 0.6
+    assert point["asked"] == 0.7 and abs(point["sparsity"] - 0.7) < 0.005
+    thresholds = point["thresholds"]
+    shown = json.loads(run_ok(stocha, "inspect", path, "--json"))
+    assert shown["thresholds"] == thresholds and len(thresholds) == LAYERS
+    assert shown["neuron_order"] == "hot first"
+    assert "thresholds" in run_ok(stocha, "inspect", path)
+    # transformers, told to silence the same gates, finds the same sparsity, and the same logits.
+    silent, expected = silent_by_layer(model, TEXT, thresholds)
+    assert abs(np.mean(silent) - 0.7) < 0.005
+    np.testing.assert_allclose(silent, point["sparsity_by_layer"], atol=0.002)
+    ids = ",".join(map(str, model.tokenizer.encode(TEXT).ids))
+    run_ok(stocha, "logits", path, "--ids", ids, "--output", tmp_path / "logits")
+    logits = safetensors.torch.load_file(tmp_path / "logits")["logits"]
+    torch.testing.assert_close(logits, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_equal_sharing_gives_every_layer_the_same(stocha, trained, text, tmp_path):
+    command = ("calibrate", trained, tmp_path / "equal.gguf", "--text", text, "--json")
+    told = json.loads(run_ok(stocha, *command, "--sparsity", 0.8, "--sharing", "equal"))
+    layers = told["points"][1]["sparsity_by_layer"]
+    assert max(layers) - min(layers) < 0.02 and abs(np.mean(layers) - 0.8) < 0.005
+
+
+def test_a_model_sparse_enough_gets_no_thresholds(stocha, trained, text, tmp_path):
+    out = tmp_path / "same.gguf"
+    command = (stocha, "calibrate", trained, out, "--text", text, "--sparsity", 0.2)
+    done = run(*command)
+    assert done.returncode == 0 and "gets none" in done.stderr
+    assert "thresholds" not in json.loads(run_ok(stocha, "inspect", out, "--json"))
+
+
+def test_the_curve_is_what_eval_measures(stocha, trained, sparse, text, tmp_path):
+    other = tmp_path / "other.txt"
+    other.write_text(TEXT[::-1] * 4)
+    page = tmp_path / "curve.html"
+    curve = ("calibrate", trained, "--text", text, "--validation", other)
+    asked = ("--sparsity", "0.6,0.7,0.9", "--html", page)
+    told = json.loads(run_ok(stocha, *curve, *asked, "--json"))
+    assert [point["asked"] for point in told["points"]] == [None, 0.6, 0.7, 0.9]
+    for point in told["points"][1:]:
+        assert abs(point["sparsity"] - point["asked"]) < 0.005
+    sparsities = [point["validation"]["sparsity"] for point in told["points"]]
+    assert sorted(sparsities) == sparsities
+    for path, point in ((trained, told["points"][0]), (sparse[0], told["points"][2])):
+        evaluated = json.loads(run_ok(stocha, "eval", path, "--perplexity", other, "--json"))
+        perplexity = evaluated["results"][0]["perplexity"]
+        # The neurons of the written model are summed in another order.
+        assert abs(point["validation"]["perplexity"] / perplexity - 1) < 1e-5
+    xml.etree.ElementTree.parse(page)
+    assert "90 %" in page.read_text()
+    table = run_ok(stocha, *curve)
+    assert [line.split()[0] for line in table.splitlines()[1:]] == ["none", *"50 60 70 80 90".split()]
+
+
+def test_calibrated_again_the_old_thresholds_count_for_nothing(stocha, sparse, text, tmp_path):
+    path, told = sparse
+    out = tmp_path / "again.gguf"
+    command = ("calibrate", path, out, "--text", text, "--sparsity", 0.6, "--json")
+    again = json.loads(run_ok(stocha, *command))["points"]
+    assert again[0]["sparsity"] == pytest.approx(told["points"][0]["sparsity"], abs=1e-4)
+    assert abs(again[1]["sparsity"] - 0.6) < 0.005
+    # Without --sparsity they stay.
+    run_ok(stocha, "calibrate", path, out, "--text", text)
+    shown = json.loads(run_ok(stocha, "inspect", out, "--json"))
+    assert shown["thresholds"] == told["points"][1]["thresholds"]
+
+
+def test_thresholds_go_along_and_are_marked(stocha, sparse, tmp_path):
+    path, told = sparse
+    thresholds = told["points"][1]["thresholds"]
+    folder, again = tmp_path / "folder", tmp_path / "again.gguf"
+    run_ok(stocha, "convert", path, folder)
+    config = json.loads((folder / "config.json").read_text())
+    assert config["architectures"] == ["StochaForCausalLM"] and config["model_type"] == "stocha"
+    assert config["stocha_thresholds"] == thresholds and config["activation"] == "relu"
+    with pytest.raises(ValueError):  # as any other loader should
+        transformers.AutoModelForCausalLM.from_pretrained(folder)
+    assert json.loads(run_ok(stocha, "inspect", folder, "--json"))["thresholds"] == thresholds
+    run_ok(stocha, "quantize", folder, again, "--type", "f32")
+    assert json.loads(run_ok(stocha, "inspect", again, "--json"))["thresholds"] == thresholds
+
+    prompt = ("--prompt", "In the", "--max-tokens", 40)
+    said = [run_ok(stocha, "generate", model, *prompt) for model in (path, folder, again)]
+    assert said[0] == said[1] == said[2]
+    for mode in ("dense", "exact", "screened"):
+        assert run_ok(stocha, "generate", path, *prompt, "--ffn", mode) == said[0]
+
+
 def test_refusals(stocha, model, trained, text, tmp_path):
     out = tmp_path / "out.gguf"
     calibrate = ("calibrate", model.folder, out, "--text", text)
@@ -120,6 +239,16 @@ def test_refusals(stocha, model, trained, text, tmp_path):
     assert_one_line_error(refused, "every neuron fires", "silu", "relu")
     unknown = run(stocha, "calibrate", trained, out, "--text", text, "--activation", "tanh")
     assert_one_line_error(unknown, "--activation", "tanh", code=2)
+    refused = run(stocha, "calibrate", trained, "--text", text)
+    assert_one_line_error(refused, "OUT", "--validation", code=2)
+    curve = ("calibrate", trained, out, "--text", text, "--sparsity", "0.6,0.7")
+    assert_one_line_error(run(stocha, *curve), "one --sparsity", code=2)
+    alone = ("calibrate", trained, out, "--text", text, "--validation", text)
+    assert_one_line_error(run(stocha, *alone), "--sparsity", code=2)
+    page = ("calibrate", trained, out, "--text", text, "--sparsity", "0.6", "--html", "page.html")
+    assert_one_line_error(run(stocha, *page), "--html", "--validation", code=2)
+    most = ("calibrate", trained, out, "--text", text, "--sparsity", "70")
+    assert_one_line_error(run(stocha, *most), "--sparsity", "70", code=2)
     rows = tmp_path / "rows.gguf"
     run_ok(stocha, "quantize", model.folder, rows, "--type", "f32", "--layout", "rows")
     refused = run(stocha, "calibrate", rows, out, "--text", text)

@@ -26,21 +26,26 @@ PerplexityResult ReadRecord(const Json& record, const std::string& where, int64_
 
 PerplexityOptions MakeOptions(const EvalRun& run) {
   const EvalFlags& flags = run.flags;
-  PerplexityOptions options = {.activation = run.engine.activation, .seed = flags.engine.seed};
-  options.context =
-      flags.context != 0
-          ? flags.context
-          : std::min(kDefaultContext, run.engine.model.config().max_position_embeddings);
+  PerplexityOptions options = DefaultPerplexity(run.engine.model.config(), run.tokenizer);
+  options.activation = run.engine.activation;
+  options.seed = flags.engine.seed;
+  if (flags.context != 0) options.context = flags.context;
   options.stride = flags.stride != 0 ? flags.stride : std::max<int64_t>(options.context / 2, 1);
+  return options;
+}
+
+}  // namespace
+
+PerplexityOptions DefaultPerplexity(const ModelConfig& config, const Tokenizer& tokenizer) {
+  PerplexityOptions options;
+  options.context = std::min(kDefaultContext, config.max_position_embeddings);
+  options.stride = std::max<int64_t>(options.context / 2, 1);
   // A special token, such as the one that begins a text, stands for none of its bytes.
-  const Tokenizer& tokenizer = run.tokenizer;
   options.token_bytes = [&tokenizer](int32_t id) {
     return tokenizer.IsSpecial(id) ? 0 : static_cast<int64_t>(tokenizer.TokenBytes(id).size());
   };
   return options;
 }
-
-}  // namespace
 
 OrderedJson RunPerplexity(EvalRun& run, int64_t task, const std::string& file) {
   PerplexityOptions options = MakeOptions(run);

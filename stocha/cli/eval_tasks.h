@@ -12,6 +12,7 @@
 #include "stocha/cli/engine_flags.h"
 #include "stocha/engine/sampler.h"
 #include "stocha/eval/choice.h"
+#include "stocha/eval/perplexity.h"
 #include "stocha/eval/record_log.h"
 #include "stocha/model/tokenizer.h"
 
@@ -51,6 +52,9 @@ struct EvalRun {
   RecordLog& log;
   const StopSignal& stop;
 };
+
+// Windows of kDefaultContext tokens, or of as many as the model has, half of one apart.
+PerplexityOptions DefaultPerplexity(const ModelConfig& config, const Tokenizer& tokenizer);
 
 // The largest of flags.samples, which is how many are drawn.
 int64_t SamplesDrawn(const EvalFlags& flags);

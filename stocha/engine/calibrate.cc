@@ -5,13 +5,11 @@
 #include <numeric>
 #include <utility>
 
-#include "stocha/engine/kv_cache.h"
 #include "stocha/engine/workspace.h"
 
 namespace stocha {
 namespace {
 
-constexpr int64_t kForwardTokens = 8 * kPassTokens;  // between two looks at `progress`
 constexpr size_t kWriteBytes = size_t{8} << 20;
 
 // One row a neuron.
@@ -48,31 +46,15 @@ std::vector<float> Firing::Parts() const {
   return parts;
 }
 
-Firing CountFiring(const Model& model, std::span<const int32_t> ids, const Activation& activation,
-                   int64_t context, ThreadPool& pool,
+Firing CountFiring(const Model& model, const CalibrationText& text, ThreadPool& pool,
                    const std::function<void(int64_t tokens)>& progress) {
   const ModelConfig& config = model.config();
   Workspace workspace(config, &pool, {});
   workspace.neuron_fired.assign(
       static_cast<size_t>(config.num_hidden_layers),
       std::vector<int64_t>(static_cast<size_t>(config.intermediate_size), 0));
-  const auto total = static_cast<int64_t>(ids.size());
-  for (int64_t window = 0; window < total; window += context) {
-    const int64_t end = std::min(window + context, total);
-    KvCache cache(config, end - window);
-    for (int64_t begin = window; begin < end; begin += kForwardTokens) {
-      progress(begin);
-      const int64_t count = std::min(kForwardTokens, end - begin);
-      const Step step = {
-          .cache = &cache,
-          .tokens = ids.subspan(static_cast<size_t>(begin), static_cast<size_t>(count)),
-          .activation = activation,
-          .wanted = LogitsWanted::kNone};
-      model.Forward({&step, 1}, workspace);
-    }
-  }
-  progress(total);
-  return {.tokens = total, .counts = std::move(workspace.neuron_fired)};
+  RunText(model, text, workspace, progress);
+  return {.tokens = std::ssize(text.ids), .counts = std::move(workspace.neuron_fired)};
 }
 
 void WriteHotFirst(const GgufContent& content, const PackedModel& model, const Firing& firing,

@@ -14,9 +14,8 @@
 #include <vector>
 
 #include "stocha/base/thread_pool.h"
-#include "stocha/engine/model.h"
 #include "stocha/engine/packed_model.h"
-#include "stocha/model/activation.h"
+#include "stocha/engine/thresholds.h"
 
 namespace stocha {
 
@@ -30,15 +29,13 @@ struct Firing {
   std::vector<float> Parts() const;
 };
 
-// Runs `ids` in windows of at most `context` tokens, each from an empty cache. `progress` is told
-// how many tokens are done, and may throw to stop.
-Firing CountFiring(const Model& model, std::span<const int32_t> ids, const Activation& activation,
-                   int64_t context, ThreadPool& pool,
+// RunText, counting.
+Firing CountFiring(const Model& model, const CalibrationText& text, ThreadPool& pool,
                    const std::function<void(int64_t tokens)>& progress);
 
-// Writes the model of `content` through AtomicFile, neurons ordered, all else as it is; `content`
-// may be that of the file that is replaced. `progress` is told how many bytes are done, and may
-// throw to stop: then nothing is left.
+// Writes the model of `content` through AtomicFile, neurons ordered, all else as `model` says;
+// `content` may be that of the file that is replaced. `progress` is told how many bytes are done,
+// and may throw to stop: then nothing is left.
 void WriteHotFirst(const GgufContent& content, const PackedModel& model, const Firing& firing,
                    const std::filesystem::path& output,
                    const std::function<void(int64_t bytes)>& progress);

@@ -25,7 +25,9 @@ struct OpenedModel {
 Firing Count(const Model& model, const std::vector<int32_t>& ids, int64_t context = 100,
              int threads = 2) {
   ThreadPool pool(threads);
-  return CountFiring(model, ids, ParseActivation("relu", "test"), context, pool, [](int64_t) {});
+  const CalibrationText text = {
+      .ids = ids, .context = context, .activation = ParseActivation("relu", "test")};
+  return CountFiring(model, text, pool, [](int64_t) {});
 }
 
 void WriteHot(const OpenedModel& opened, const Firing& firing, const std::filesystem::path& path) {
