@@ -17,6 +17,7 @@ void AddRelufyCommand(CLI::App& app, Run& run);
 void AddExperimentCommand(CLI::App& app, Run& run);
 void AddGenerateCommand(CLI::App& app, Run& run);
 void AddChatCommand(CLI::App& app, Run& run);
+void AddConverseCommand(CLI::App& app, Run& run);
 void AddEvalCommand(CLI::App& app, Run& run);
 void AddInspectCommand(CLI::App& app, Run& run);
 void AddReportCommand(CLI::App& app, Run& run);

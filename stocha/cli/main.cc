@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   stocha::AddExperimentCommand(app, run);
   stocha::AddGenerateCommand(app, run);
   stocha::AddChatCommand(app, run);
+  stocha::AddConverseCommand(app, run);
   stocha::AddEvalCommand(app, run);
   stocha::AddInspectCommand(app, run);
   stocha::AddReportCommand(app, run);

@@ -38,7 +38,8 @@ struct TokenizeFlags {
   std::vector<fs::path> files;
   std::string output;
   std::string end_of_text;  // empty: one of kEndOfText
-  int threads = 0;          // 0: all processors
+  bool no_special = false;
+  int threads = 0;  // 0: all processors
   double validation_fraction = 0;
   std::string validation_output;
   bool json = false;
@@ -196,8 +197,8 @@ class Tokenization {
   std::vector<int32_t> Encode(const std::string& text, const std::string& name) const {
     try {
       // With the special tokens that the tokenizer puts around a text, for these are what the model
-      // will see in front of a prompt.
-      std::vector<int32_t> ids = tokenizer_.Encode(text);
+      // will see in front of a prompt. Those that the text spells out become ids in any case.
+      std::vector<int32_t> ids = tokenizer_.Encode(text, /*add_special=*/!flags_.no_special);
       const std::optional<int32_t> end = end_of_text_.id;
       if (end && (ids.empty() || ids.back() != *end)) ids.push_back(*end);
       return ids;
@@ -272,6 +273,9 @@ void AddTokenizeCommand(CLI::App& app, Run& run) {
                   fmt::format("token after each document; by default the first of {} that the "
                               "tokenizer has",
                               fmt::join(kEndOfText, ", ")));
+  sub->add_flag("--no-special", flags->no_special,
+                "put no special tokens in front of a document, which has its own, as the "
+                "conversations of `stocha converse` do");
   sub->add_option("--threads", flags->threads, "0: all processors")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));

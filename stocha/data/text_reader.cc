@@ -40,8 +40,12 @@ Format FormatOf(const fs::path& path) {
 class DocumentBuilder {
  public:
   DocumentBuilder(const fs::path& path, Format format, uint64_t bytes_total,
-                  const DocumentCallback& document)
-      : path_(path.string()), format_(format), document_(document), progress_{0, bytes_total} {}
+                  const DocumentCallback& document, std::string_view key)
+      : path_(path.string()),
+        format_(format),
+        document_(document),
+        key_(key),
+        progress_{0, bytes_total} {}
 
   void Add(std::string_view block, uint64_t bytes_read) {
     progress_.bytes_read = bytes_read;
@@ -78,7 +82,7 @@ class DocumentBuilder {
     if (pending_.find_first_not_of(" \t\r") != std::string::npos) {
       const std::string name = LineName();
       const Json value = ParseJson(pending_, name);
-      const std::string text = JsonObject(value, name).String("text");
+      const std::string text = JsonObject(value, name).String(key_);
       if (!text.empty()) document_(text, progress_);
     }
     pending_.clear();
@@ -90,6 +94,7 @@ class DocumentBuilder {
   std::string path_;
   Format format_;
   const DocumentCallback& document_;
+  std::string_view key_;
   TextProgress progress_;
   std::string pending_;  // of the document, or the line, that is not whole yet
   uint64_t line_ = 1;
@@ -132,12 +137,12 @@ uint64_t TextFileBytes(const fs::path& path) {
   return MappedFile::Open(path).bytes().size();
 }
 
-void ReadDocuments(const fs::path& path, const DocumentCallback& document) {
+void ReadDocuments(const fs::path& path, const DocumentCallback& document, std::string_view key) {
   const Format format = FormatOf(path);
   const MappedFile file = MappedFile::Open(path);
   const std::string_view bytes(reinterpret_cast<const char*>(file.bytes().data()),
                                file.bytes().size());
-  DocumentBuilder builder(path, format, bytes.size(), document);
+  DocumentBuilder builder(path, format, bytes.size(), document, key);
   const BlockCallback add = [&](std::string_view block, uint64_t bytes_read) {
     builder.Add(block, bytes_read);
   };

@@ -1,5 +1,6 @@
-// Documents out of the files people have: .txt (one document), .jsonl (one a line, key "text"), and
-// either compressed with zstd (.zst). Streams: memory stays bounded by the longest document.
+// Documents out of the files people have: .txt (one document), .jsonl (one a line, under a key,
+// "text" most often), and either compressed with zstd (.zst). Streams: memory stays bounded by the
+// longest document.
 #ifndef STOCHA_DATA_TEXT_READER_H_
 #define STOCHA_DATA_TEXT_READER_H_
 
@@ -23,9 +24,10 @@ uint64_t TextFileBytes(const std::filesystem::path& path);
 
 // Calls `document` for each non-empty document in order; the text of a .txt may hold any bytes.
 // Throws Error naming file and line: missing file, unknown ending, broken zstd stream, a line that
-// is no JSON object with a string "text", a document longer than kMaxDocumentBytes.
+// is no JSON object with a string under `key`, a document longer than kMaxDocumentBytes.
 void ReadDocuments(const std::filesystem::path& path,
-                   const std::function<void(std::string_view text, TextProgress)>& document);
+                   const std::function<void(std::string_view text, TextProgress)>& document,
+                   std::string_view key = "text");
 
 }  // namespace stocha
 

@@ -110,13 +110,13 @@ class Sampling {
     return capacity;
   }
 
-  // A pass full of samples, or as many as a part of the memory holds.
+  // As many samples as there may be, or as a part of the memory holds.
   int64_t CountSlots(int64_t capacity, int64_t samples) const {
     const ModelConfig& config = model_.config();
     const int64_t bytes =
         capacity * config.num_hidden_layers * config.kv_size() * int64_t{2 * sizeof(float)};
     const int64_t fit = std::max<int64_t>(AvailableMemory() / 4 / bytes, 1);
-    return std::min({kPassTokens, fit, samples});
+    return std::min({options_.batch, fit, samples});
   }
 
   std::span<const int32_t> Ids(int64_t prompt) const { return prompts_[prompt].ids; }

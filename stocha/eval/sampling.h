@@ -21,7 +21,8 @@ struct SamplePrompt {
 };
 
 struct SamplingOptions {
-  int64_t samples = 1;  // of each prompt
+  int64_t samples = 1;          // of each prompt
+  int64_t batch = kPassTokens;  // samples that grow at the same time, at most; 1 or more
   int64_t max_tokens = 32;
   SamplerOptions sampler;
   Activation activation;         // of generated tokens
