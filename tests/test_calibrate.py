@@ -154,11 +154,15 @@ def test_thresholds_reach_the_sparsity_asked_for(stocha, model, sparse, text, tm
     torch.testing.assert_close(logits, expected, rtol=1e-3, atol=1e-3)
 
 
-def test_equal_sharing_gives_every_layer_the_same(stocha, trained, text, tmp_path):
-    command = ("calibrate", trained, tmp_path / "equal.gguf", "--text", text, "--json")
-    told = json.loads(run_ok(stocha, *command, "--sparsity", 0.8, "--sharing", "equal"))
-    layers = told["points"][1]["sparsity_by_layer"]
-    assert max(layers) - min(layers) < 0.02 and abs(np.mean(layers) - 0.8) < 0.005
+def test_layers_share_the_sparsity_equally_or_by_harm(stocha, trained, text, tmp_path):
+    spread = {}
+    for sharing in ("equal", "harm"):
+        command = ("calibrate", trained, tmp_path / "out.gguf", "--text", text, "--json")
+        told = json.loads(run_ok(stocha, *command, "--sparsity", 0.8, "--sharing", sharing))
+        layers = told["points"][1]["sparsity_by_layer"]
+        assert abs(np.mean(layers) - 0.8) < 0.005
+        spread[sharing] = max(layers) - min(layers)
+    assert spread["equal"] < 0.02 and spread["harm"] > 2 * spread["equal"]
 
 
 def test_a_model_sparse_enough_gets_no_thresholds(stocha, trained, text, tmp_path):

@@ -42,7 +42,7 @@ struct CalibrateFlags {
   std::string html;              // empty: none
   std::string activation;        // empty: the model's
   std::vector<double> sparsity;  // empty: no thresholds are looked for
-  std::string sharing = "harm";
+  std::string sharing = "equal";
   int64_t tokens = 16384;             // 0: all of the text
   int64_t validation_tokens = 16384;  // likewise
   int threads = 0;                    // 0: all processors
@@ -248,10 +248,10 @@ void AddCalibrateCommand(CLI::App& app, Run& run) {
       ->allow_extra_args(false)
       ->check(CLI::Range(0.0, kMaxSparsity));
   sub->add_option("--sharing", flags->sharing,
-                  "of --sparsity among layers; harm: where what is left out changes the model "
-                  "least; equal: the same for each")
+                  "of --sparsity among layers; equal: the same for each; harm: more where what is "
+                  "left out weighs least, which may be better or worse: try --validation")
       ->capture_default_str()
-      ->check(CLI::IsMember({"harm", "equal"}));
+      ->check(CLI::IsMember({"equal", "harm"}));
   sub->add_option("--validation", flags->validation,
                   "another text: perplexity on it, as of eval, without thresholds and with them");
   sub->add_option("--html", flags->html, "page to write of the curve");

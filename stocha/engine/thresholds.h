@@ -8,8 +8,9 @@
 // The stream carries a change to its end, where one norm divides all, so that harms of all layers
 // count alike; they are summed as if the changes stood at right angles to each other. Where it is
 // best to leave out one more is where that adds the least: all layers end at the same harm of the
-// last gates left out, and one whose small gates do little becomes sparser than others.
-// docs/models.md has it measured against the same sparsity for every layer.
+// last gates left out, and one whose small gates do little becomes sparser than others. What later
+// layers make of a change is not in it, so that in a deep model early layers, whose outputs are
+// small, may become too sparse: docs/models.md has it measured against the same for every layer.
 //
 // Gates are counted in bins, not kept: memory is kGateBins counts and sums a layer, whatever the
 // text. The result is the same bits for any number of threads.
