@@ -197,6 +197,7 @@ TEST(PackedKernelsTest, DotGivesTheSameBitsInManyThreadsAtOnce) {
   const Isa isa = EmulatedIsas().back();
   int wrong[kThreads] = {};
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
       const std::vector<float> expected = products(Isa::kScalar, t);
