@@ -273,6 +273,18 @@ def test_bad_input_is_one_line(trainer, recipe, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_model_with_thresholds_is_refused(trainer, recipe, tmp_path):
+    save_model(tmp_path / "init", hidden_act="relu")
+    file = tmp_path / "init/config.json"
+    stocha = {"architectures": ["StochaForCausalLM"], "model_type": "stocha",
+              "base_model_type": "llama", "activation": "relu", "stocha_thresholds": [0.5, 0]}
+    file.write_text(json.dumps(json.loads(file.read_text()) | stocha))
+    path, out = recipe([("relu", 1)]), ("--output", tmp_path / "run")
+    assert_one_line_error(run(trainer, path, *out), "init", "thresholds")
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"stocha_thresholds": None}))
+    run_ok(trainer, path, *out)
+
+
 def test_bad_usage(trainer, recipe, tmp_path):
     path = recipe()
     for args in [(), (path, "--threads", "0"), (path, "--threads", "x"), (path, "--wrong"),
