@@ -44,6 +44,7 @@ TEST(PythonTextTest, SlicesAsPythonDoes) {
   const auto taken = [](std::optional<int64_t> start, std::optional<int64_t> stop, int64_t step) {
     const SliceRange range = ResolveSlice(5, start, stop, step);
     std::vector<int64_t> indices;
+    indices.reserve(static_cast<size_t>(range.count));
     for (int64_t i = 0; i < range.count; ++i) indices.push_back(range.first + i * range.step);
     return indices;
   };
