@@ -91,7 +91,11 @@ void TakeLeastHarm(const std::vector<GateHistogram>& layers, double wanted,
                    std::vector<Ascent>* taken) {
   std::vector<Segment> segments;
   for (size_t l = 0; l < layers.size(); ++l) AddHull(layers[l], l, &segments);
-  std::ranges::stable_sort(segments, {}, &Segment::Slope);
+  std::ranges::sort(segments, [](const Segment& a, const Segment& b) {
+    const double slope_a = a.Slope();
+    const double slope_b = b.Slope();
+    return slope_a != slope_b ? slope_a < slope_b : a.layer < b.layer;  // of one layer, they differ
+  });
   for (const Segment& segment : segments) {
     if (wanted <= 0) break;
     (*taken)[segment.layer].Take(std::min(wanted, static_cast<double>(segment.count)));
