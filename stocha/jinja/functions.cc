@@ -61,7 +61,7 @@ Value Range(Arguments& arguments) {
   int64_t number = start;
   while (step > 0 ? number < stop : number > stop) {
     if (std::ssize(items) == kMaxRange) context.Fail("range: more than 100000 numbers");
-    items.push_back(Value(number));
+    items.emplace_back(number);
     if (__builtin_add_overflow(number, step, &number)) break;
   }
   return context.MakeList(std::move(items));

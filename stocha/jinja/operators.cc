@@ -291,6 +291,7 @@ Value Slice(Context& context, const Value& value, const Value& start, const Valu
   if (list != nullptr) {
     std::vector<Value> items;
     context.Step(range.count);
+    items.reserve(static_cast<size_t>(range.count));
     for (int64_t i = 0; i < range.count; ++i) {
       items.push_back(list->items[range.first + i * range.step]);
     }
