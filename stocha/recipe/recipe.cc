@@ -90,12 +90,20 @@ void CheckSchedule(const RecipeReader& reader, const Recipe& recipe) {
 }
 
 void CheckDistill(const RecipeReader& reader, const Recipe& recipe) {
-  const bool learns = recipe.layerwise_until > 0 || recipe.kl_weight > 0;
+  if (recipe.fit_tokens > 0 && recipe.fit_at > recipe.layerwise_until) {
+    throw Error({.where = reader.Where("distill.fit_at"),
+                 .what = "distill.fit_at is after distill.layerwise_until, when more than "
+                         "feed-forward layers has been trained",
+                 .got = fmt::format("{}", recipe.fit_at),
+                 .expected = fmt::format("at most {}", recipe.layerwise_until)});
+  }
+  const bool learns = recipe.layerwise_until > 0 || recipe.kl_weight > 0 || recipe.fit_tokens > 0;
   if (learns == !recipe.teacher.empty()) return;
   throw Error({.where = reader.Where("distill"),
                .what = learns ? "distill.teacher is missing" : "distill.teacher teaches nothing",
                .hint = learns ? "name a model folder, e.g. that of model.init_from"
-                              : "set distill.layerwise_until or distill.kl_weight"});
+                              : "set distill.layerwise_until, distill.fit_tokens or "
+                                "distill.kl_weight"});
 }
 
 void CheckPhases(const RecipeReader& reader, const Recipe& recipe) {

@@ -1,5 +1,6 @@
 #include "stocha/recipe/schedule.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -52,6 +53,12 @@ std::vector<int64_t> ActivationSwitches(const Recipe& recipe) {
 
 bool LearnsLayerwise(const Recipe& recipe, int64_t step) {
   return step < std::llround(recipe.layerwise_until * static_cast<double>(recipe.steps));
+}
+
+int64_t FitStep(const Recipe& recipe) {
+  if (recipe.fit_tokens == 0) return -1;
+  const int64_t step = std::llround(recipe.fit_at * static_cast<double>(recipe.steps));
+  return std::min(step, recipe.steps - 1);
 }
 
 int64_t DecaySteps(const Recipe& recipe) {

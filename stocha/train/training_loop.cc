@@ -1,5 +1,6 @@
 #include "stocha/train/training_loop.h"
 
+#include <fmt/format.h>
 #include <torch/version.h>
 
 #include <cmath>
@@ -9,6 +10,7 @@
 #include "stocha/base/error.h"
 #include "stocha/recipe/schedule.h"
 #include "stocha/train/export.h"
+#include "stocha/train/fit_down.h"
 #include "stocha/train/gradients.h"
 #include "stocha/train/validation.h"
 #include "stocha/train/weights.h"
@@ -54,6 +56,7 @@ TrainingResult TrainingLoop::Run(const std::function<bool()>& stop_requested) {
   last_save_ = Clock::now();
   if (optimizer_.step() == 0 && inputs_.init()) ValidateAtStart();
   while (optimizer_.step() < recipe_.steps) {
+    FitDownIfDue();
     TrainStep();
     ValidateIfDue();
     const int64_t done = optimizer_.step();
@@ -63,6 +66,20 @@ TrainingResult TrainingLoop::Run(const std::function<bool()>& stop_requested) {
   }
   Export();
   return {.finished = true, .steps = recipe_.steps};
+}
+
+void TrainingLoop::FitDownIfDue() {
+  const int64_t step = optimizer_.step();
+  if (step != FitStep(recipe_)) return;
+  const DownFit fit = FitDown(model_, *teacher_, inputs_.train(), recipe_, step);
+  std::string note = fmt::format("down projections fitted on {} tokens: error {:.4f} -> {:.4f}",
+                                 recipe_.fit_tokens, fit.error_before, fit.error_after);
+  if (inputs_.validation() != nullptr) {
+    const ValidationMetrics metrics =
+        Validate(model_, *inputs_.validation(), recipe_, FinalActivation(recipe_), step);
+    note += fmt::format(", validation loss {:.4f} with {}", metrics.loss, metrics.activation);
+  }
+  observer_->OnNote(note);
 }
 
 void TrainingLoop::TrainStep() {

@@ -34,6 +34,7 @@ class TrainingLoop {
   using Clock = std::chrono::steady_clock;
 
   int64_t TokensPerStep() const { return recipe_.batch_size * recipe_.sequence_length; }
+  void FitDownIfDue();
   void TrainStep();
   // Of the first `sequences` of a step (AccumulateGradients); the norm of all gradients beside it.
   // Throws Error unless both are finite.

@@ -103,7 +103,7 @@ at::Tensor Transformer::Attention(const at::Tensor& x, int layer, const Pass& pa
   return Linear(CausalAttention(inputs), weights.attention_output);
 }
 
-at::Tensor Transformer::FeedForward(const at::Tensor& x, int layer,
+at::Tensor Transformer::GatedHidden(const at::Tensor& x, int layer,
                                     const ForwardOptions& options) const {
   GatedActivationCall call;
   call.activation = options.activation;
@@ -111,8 +111,12 @@ at::Tensor Transformer::FeedForward(const at::Tensor& x, int layer,
   call.first_row = options.first_row;
   call.l1_scale = options.l1_scale;
   if (!options.stats.empty()) call.stats = &options.stats[layer];
-  const ComputeWeights::Layer& weights = options.weights->layers[layer];
-  return Linear(options.gated_activation(Linear(x, weights.gate_up), call), weights.down);
+  return options.gated_activation(Linear(x, options.weights->layers[layer].gate_up), call);
+}
+
+at::Tensor Transformer::FeedForward(const at::Tensor& x, int layer,
+                                    const ForwardOptions& options) const {
+  return Linear(GatedHidden(x, layer, options), options.weights->layers[layer].down);
 }
 
 Transformer::Stream Transformer::Block(const Stream& stream, int layer, const Pass& pass) const {

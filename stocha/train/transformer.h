@@ -74,13 +74,19 @@ class Transformer {
   const std::vector<TensorSpec>& specs() const { return specs_; }      // ListTensors(config)
   const std::vector<at::Tensor>& weights() const { return weights_; }  // f32, one a spec
 
+  // Of layer `layer`, or of the whole model (-1). Undefined when the architecture has no such
+  // weight.
+  at::Tensor Weight(TensorRole role, int layer) const;
+
   std::shared_ptr<const ComputeWeights> CastWeights(ComputeType type) const;
 
   // The last norm's output, [tokens, hidden_size] of the compute type; options.weights must be set.
   // ids: [sequences, tokens of each], int64.
   at::Tensor Hidden(const at::Tensor& ids, const ForwardOptions& options) const;
 
-  // Of one layer: x as FeedForwardObserver has it, and its y. options.weights must be set.
+  // Of one layer: x as FeedForwardObserver has it; act(gate) * up, [tokens, intermediate_size], and
+  // its y. options.weights must be set.
+  at::Tensor GatedHidden(const at::Tensor& x, int layer, const ForwardOptions& options) const;
   at::Tensor FeedForward(const at::Tensor& x, int layer, const ForwardOptions& options) const;
 
   // Mean cross-entropy in nats a token, an f32 scalar. targets: as ids.
@@ -100,9 +106,6 @@ class Transformer {
   };
 
   RopeTables MakeRopeTables(int64_t sequence) const;
-  // Of layer `layer`, or of the whole model (-1). Undefined when the architecture has no such
-  // weight.
-  at::Tensor Weight(TensorRole role, int layer) const;
   at::Tensor CastFused(std::initializer_list<TensorRole> roles, int layer,
                        at::ScalarType type) const;
   Stream Block(const Stream& stream, int layer, const Pass& pass) const;
