@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,8 @@
 #include "stocha/base/stop_signal.h"
 #include "stocha/cli/command.h"
 #include "stocha/cli/trainer_program.h"
+#include "stocha/experiment/child_process.h"
+#include "stocha/experiment/last_lines.h"
 #include "stocha/experiment/text_shards.h"
 #include "stocha/relufy/relufy.h"
 
@@ -34,6 +37,8 @@ struct RelufyFlags {
   std::vector<std::string> text;
   std::vector<std::string> validation;
   std::vector<std::string> conversations;
+  std::string prompts;
+  int64_t num_prompts = 500;
   std::string output;
   std::string recipe;
   std::vector<std::string> overrides;
@@ -54,6 +59,33 @@ void CheckFlags(const RelufyFlags& flags) {
   need(flags.model, "MODEL", "a model folder");
   need(flags.text.empty() ? "" : flags.text[0], "--text", "text to train on, as tokenize reads it");
   need(flags.output, "--output", "a folder for the run");
+  if (!flags.prompts.empty() && !flags.conversations.empty()) {
+    throw UsageError(
+        {.what = "--prompts and --conversations",
+         .hint = "give prompts to have conversations written, or those that there are"});
+  }
+}
+
+// Has the model answer the prompts (stocha converse), which goes on where a run before was cut.
+void WriteConversations(const RelufyFlags& flags, const fs::path& conversations) {
+  const fs::path log = conversations.parent_path() / "converse.log";
+  const std::string limit = std::to_string(flags.num_prompts);
+  ChildProcess child({ThisProgram(), "converse", flags.model, "--prompts", flags.prompts,
+                      "--output", conversations, "--limit", limit},
+                     log);
+  std::fprintf(stderr, "the model answers %s of %s, see %s\n", limit.c_str(), flags.prompts.c_str(),
+               log.c_str());
+  const StopSignal stop("\nstopping; once more kills at once\n");
+  bool asked = false;
+  std::optional<int> exit_code;
+  while (!(exit_code = child.Wait(/*seconds=*/0.2))) {
+    if (asked || !stop.requested()) continue;
+    asked = true;
+    child.AskToStop();
+  }
+  if (asked) throw Error({.what = "stopped before training; the same command goes on"});
+  if (*exit_code == 0) return;
+  throw Error({.where = flags.prompts, .what = "no conversations: " + LastLine(log)});
 }
 
 // Of FILES, under FOLDER, in tokens of the model; a message on stderr when there is work to do.
@@ -81,7 +113,8 @@ void RelufyCommand(const RelufyFlags& flags) {
                         .validation = output / "text/validation.tokens",
                         .recipe = flags.recipe,
                         .overrides = flags.overrides};
-  if (!flags.conversations.empty()) options.conversations = output / "conversations/train.tokens";
+  const bool chats = !flags.conversations.empty() || !flags.prompts.empty();
+  if (chats) options.conversations = output / "conversations/train.tokens";
   Recipe recipe = MakeRelufyRecipe(options, config);  // at fault: nothing was written yet
   if (flags.threads > 0) recipe.threads = flags.threads;
 
@@ -91,8 +124,14 @@ void RelufyCommand(const RelufyFlags& flags) {
           .validation = flags.validation,
           .validation_fraction = flags.validation.empty() ? kValidationFraction : 0},
          output / "text");
-  if (!flags.conversations.empty()) {
-    Shards({.tokenizer = tokenizer, .train = flags.conversations}, output / "conversations");
+  if (chats) {
+    std::vector<std::string> files = flags.conversations;
+    if (files.empty()) {
+      files = {output / "conversations.jsonl"};
+      WriteConversations(flags, files[0]);
+    }
+    Shards({.tokenizer = tokenizer, .train = files, .add_special = false},
+           output / "conversations");
   }
   const fs::path run = output / "run";
   const fs::path file = output / "recipe.toml";
@@ -120,8 +159,14 @@ void AddRelufyCommand(CLI::App& app, Run& run) {
                   "Text to validate on (default: the last hundredth of --text)")
       ->type_name("FILE");
   sub->add_option("--conversations", flags->conversations,
-                  "Conversations to mix in, so that a chat model stays one (stocha chat --prompts)")
+                  "Conversations to mix in, so that a chat model stays one (stocha converse)")
       ->type_name("FILE");
+  sub->add_option("--prompts", flags->prompts,
+                  "Prompts for the model itself to write such conversations to")
+      ->type_name("FILE");
+  sub->add_option("--num-prompts", flags->num_prompts, "Of --prompts, the first so many")
+      ->capture_default_str()
+      ->check(CLI::Range(int64_t{1}, kMaxTokens));
   sub->add_option("--tokens", flags->tokens, "To train on, in all (default: about 4 million)")
       ->check(CLI::Range(int64_t{1}, kMaxTokens));
   sub->add_option(

@@ -40,6 +40,7 @@ struct ExperimentText {
   std::vector<std::string> train;
   std::vector<std::string> validation;
   double validation_fraction = 0;  // of `train`, held back when `validation` is empty
+  bool add_special = true;         // what the tokenizer puts around a text; false: texts have it
 
   bool validates() const { return !validation.empty() || validation_fraction > 0; }
   bool empty() const { return train.empty(); }

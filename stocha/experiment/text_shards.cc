@@ -101,12 +101,13 @@ OrderedJson MakeShards(const ExperimentText& text, const fs::path& folder, const
   const fs::path train = folder / "train.tokens";
   const fs::path validation = folder / "validation.tokens";
   std::vector<std::string> flags;
+  if (!text.add_special) flags = {"--no-special"};
+  Tokenize(text.validation, text.tokenizer, validation, flags, stocha, stop_requested);
   if (splits) {
-    flags = {"--validation-fraction", fmt::format("{}", text.validation_fraction),
-             "--validation-output", validation.string()};
+    flags.insert(flags.end(), {"--validation-fraction", fmt::format("{}", text.validation_fraction),
+                               "--validation-output", validation.string()});
   }
   Tokenize(text.train, text.tokenizer, train, flags, stocha, stop_requested);
-  Tokenize(text.validation, text.tokenizer, validation, {}, stocha, stop_requested);
   facts["train_tokens"] = TokenShard::Open(train).size();
   if (text.validates()) facts["validation_tokens"] = TokenShard::Open(validation).size();
   return facts;

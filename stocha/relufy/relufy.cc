@@ -50,6 +50,7 @@ void SetTeacher(const RelufyOptions& options, toml::table* whole) {
   const RelufyTeacher teacher = options.teacher;
   if (teacher == RelufyTeacher::kNone || teacher == RelufyTeacher::kKl) {
     distill.insert_or_assign("layerwise_until", 0);
+    distill.insert_or_assign("fit_tokens", 0);
   }
   if (teacher == RelufyTeacher::kNone || teacher == RelufyTeacher::kLayers) {
     distill.insert_or_assign("kl_weight", 0);
@@ -85,13 +86,8 @@ validation_batches = 16
 export_type = "bf16"
 
 [distill]
-layerwise_until = 0.4      # cheap, and most of the way
+fit_tokens = 32768         # before the first step, in closed form: most of the way
 kl_weight = 0.5
-
-[[activation]]             # the positive side goes from SiLU to the identity with p
-until = 0.8
-activation = "stocha:1,blend"
-anneal_to = 0
 
 [[activation]]
 activation = "relu"

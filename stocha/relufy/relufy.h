@@ -1,10 +1,8 @@
 // The recipe that turns a model trained with SiLU into one that computes ReLU: defaults that need
 // no thought, and what the user puts in their place.
 //
-// Three things are asked of the steps, in this order: each feed-forward layer learns, from the
-// teacher's input to its own, the teacher's output; p falls from 1 to 0, so that the activation
-// goes from SiLU to ReLU by way of draws; the last part trains with ReLU alone. The teacher is the
-// model itself as it was.
+// The model itself as it was is the teacher: of each feed-forward layer, whose output is fitted in
+// closed form or learnt layer by layer, and of the distributions of the next token.
 #ifndef STOCHA_RELUFY_RELUFY_H_
 #define STOCHA_RELUFY_RELUFY_H_
 
@@ -22,8 +20,8 @@ namespace stocha {
 // What the model teaches itself.
 enum class RelufyTeacher : uint8_t {
   kNone,
-  kLayers,  // feed-forward outputs, in the first part of the steps
-  kKl,      // distributions of the next token, in all other steps
+  kLayers,  // feed-forward outputs
+  kKl,      // distributions of the next token
   kBoth,
 };
 

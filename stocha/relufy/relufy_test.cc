@@ -33,17 +33,14 @@ std::string ErrorOf(const RelufyOptions& options) {
   return "";
 }
 
-TEST(Relufy, TheDefaultsGoFromSiluToReluWithATeacher) {
+TEST(Relufy, TheDefaultsFitAndEndInReluWithATeacher) {
   const Recipe recipe = MakeRelufyRecipe(Options(), Config());
   EXPECT_EQ(recipe.init_from, "/m");
   EXPECT_EQ(recipe.teacher, "/m");
   EXPECT_EQ(recipe.train, std::vector<std::string>{"/run/train.tokens"});
   EXPECT_EQ(recipe.validation, std::vector<std::string>{"/run/validation.tokens"});
-  EXPECT_TRUE(LearnsLayerwise(recipe, 0));
-  EXPECT_FALSE(LearnsLayerwise(recipe, recipe.steps - 1));
+  EXPECT_EQ(FitStep(recipe), 0);
   EXPECT_GT(recipe.kl_weight, 0);
-  // The first step computes SiLU but for rounding, the last ReLU.
-  EXPECT_EQ(ToString(ActivationAt(recipe, 0)), "stocha:1,blend");
   EXPECT_EQ(ToString(ActivationAt(recipe, recipe.steps - 1)), "relu");
 }
 
@@ -53,9 +50,9 @@ TEST(Relufy, TeachesWhatItIsTold) {
   EXPECT_EQ(MakeRelufyRecipe(options, Config()).teacher, "");
   options.teacher = RelufyTeacher::kLayers;
   EXPECT_EQ(MakeRelufyRecipe(options, Config()).kl_weight, 0);
-  EXPECT_GT(MakeRelufyRecipe(options, Config()).layerwise_until, 0);
+  EXPECT_GT(MakeRelufyRecipe(options, Config()).fit_tokens, 0);
   options.teacher = RelufyTeacher::kKl;
-  EXPECT_EQ(MakeRelufyRecipe(options, Config()).layerwise_until, 0);
+  EXPECT_EQ(MakeRelufyRecipe(options, Config()).fit_tokens, 0);
   EXPECT_GT(MakeRelufyRecipe(options, Config()).kl_weight, 0);
 }
 
