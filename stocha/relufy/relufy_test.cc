@@ -93,8 +93,9 @@ TEST(Relufy, ARecipeAndOverridesReplaceTheDefaults) {
   EXPECT_EQ(recipe.activation.size(), 1u);
   EXPECT_EQ(recipe.train_only, std::vector<WeightGroup>{WeightGroup::kGate});
 
+  options.overrides = {};
   WriteFile(file, "[training]\nstepps = 7\n");
-  EXPECT_NE(ErrorOf(options).find(file.string() + ":2:1: unknown key \"training.stepps\""),
+  EXPECT_NE(ErrorOf(options).find(file.string() + ":2:10: unknown key \"training.stepps\""),
             std::string::npos);
   WriteFile(file, "training = 7\n");
   EXPECT_NE(ErrorOf(options).find("training: got 7, expected a table"), std::string::npos);
