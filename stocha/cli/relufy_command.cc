@@ -113,7 +113,8 @@ void RelufyCommand(const RelufyFlags& flags) {
                         .validation = output / "text/validation.tokens",
                         .recipe = flags.recipe,
                         .overrides = flags.overrides};
-  const bool chats = !flags.conversations.empty() || !flags.prompts.empty();
+  // A dry run does not wait for conversations to be written: a step costs the same without.
+  const bool chats = !flags.conversations.empty() || (!flags.prompts.empty() && !flags.dry_run);
   if (chats) options.conversations = output / "conversations/train.tokens";
   Recipe recipe = MakeRelufyRecipe(options, config);  // at fault: nothing was written yet
   if (flags.threads > 0) recipe.threads = flags.threads;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "stocha/base/error.h"
 #include "stocha/base/file.h"
 #include "stocha/recipe/recipe_reader.h"
@@ -96,6 +98,19 @@ void CheckDistill(const RecipeReader& reader, const Recipe& recipe) {
                          "feed-forward layers has been trained",
                  .got = fmt::format("{}", recipe.fit_at),
                  .expected = fmt::format("at most {}", recipe.layerwise_until)});
+  }
+  const auto trains = [&recipe](WeightGroup group) {
+    return recipe.train_only.empty() ||
+           std::ranges::find(recipe.train_only, group) != recipe.train_only.end();
+  };
+  const bool trains_ffn =
+      trains(WeightGroup::kGate) || trains(WeightGroup::kUp) || trains(WeightGroup::kDown);
+  if ((recipe.layerwise_until > 0 && !trains_ffn) ||
+      (recipe.fit_tokens > 0 && !trains(WeightGroup::kDown))) {
+    throw Error({.where = reader.Where("training.train_only"),
+                 .what = "training.train_only leaves out what the teacher teaches",
+                 .expected = recipe.fit_tokens > 0 ? "\"down\" in it, for distill.fit_tokens"
+                                                   : "\"gate\", \"up\" or \"down\" in it"});
   }
   const bool learns = recipe.layerwise_until > 0 || recipe.kl_weight > 0 || recipe.fit_tokens > 0;
   if (learns == !recipe.teacher.empty()) return;

@@ -85,13 +85,14 @@ TEST(Relufy, ARecipeAndOverridesReplaceTheDefaults) {
   WriteFile(file, "[training]\nsteps = 7\nl1 = 0.5\n[[activation]]\nactivation = \"relu\"\n");
   RelufyOptions options = Options();
   options.recipe = file;
-  const std::vector<std::string> overrides = {"training.l1=0.25", "training.train_only=[\"gate\"]"};
+  const std::vector<std::string> overrides = {"training.l1=0.25",
+                                              "training.train_only=[\"gate\", \"down\"]"};
   options.overrides = overrides;
   const Recipe recipe = MakeRelufyRecipe(options, Config());
   EXPECT_EQ(recipe.steps, 7);
   EXPECT_EQ(recipe.l1, 0.25);
   EXPECT_EQ(recipe.activation.size(), 1u);
-  EXPECT_EQ(recipe.train_only, std::vector<WeightGroup>{WeightGroup::kGate});
+  EXPECT_EQ(recipe.train_only, (std::vector<WeightGroup>{WeightGroup::kGate, WeightGroup::kDown}));
 
   options.overrides = {};
   WriteFile(file, "[training]\nstepps = 7\n");
