@@ -50,8 +50,7 @@ def test_a_silu_model_becomes_a_relu_model(stocha, model, text, tmp_path):
 
     steps = [line for line in metrics(output) if line["type"] == "step"]
     assert {step["activation"] for step in steps} == {"relu"}
-    assert steps[-1]["distillation"] < steps[0]["distillation"]
-    assert steps[0]["loss"] < before["relu"]  # what the fit has won
+    assert steps[0]["loss"] < before["relu"] and steps[0]["distillation"] < 0.1  # what the fit has won
     assert np.mean(steps[-1]["sparsity"]) > 0.3
 
     final = output / "run/final"
