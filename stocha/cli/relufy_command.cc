@@ -73,7 +73,7 @@ void WriteConversations(const RelufyFlags& flags, const fs::path& conversations)
   ChildProcess child({ThisProgram(), "converse", flags.model, "--prompts", flags.prompts,
                       "--output", conversations, "--limit", limit},
                      log);
-  std::fprintf(stderr, "the model answers %s of %s, see %s\n", limit.c_str(), flags.prompts.c_str(),
+  std::fprintf(stderr, "the model answers the prompts of %s, see %s\n", flags.prompts.c_str(),
                log.c_str());
   const StopSignal stop("\nstopping; once more kills at once\n");
   bool asked = false;
