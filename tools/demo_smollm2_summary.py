@@ -10,7 +10,7 @@ import pathlib
 import statistics
 import sys
 
-ROWS = {"silu": "as it was, SiLU", "bare": "ReLU put in its place", "relu": "ReLU, layers taught"}
+ROWS = {"silu": "as it was, SiLU", "bare": "ReLU put in its place", "relu": "ReLU, fitted, trained"}
 
 
 def main():
