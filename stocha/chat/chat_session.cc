@@ -1,7 +1,6 @@
 #include "stocha/chat/chat_session.h"
 
 #include <algorithm>
-#include <chrono>
 #include <string>
 
 #include "stocha/base/error.h"
@@ -44,10 +43,11 @@ Answer ChatSession::Run(std::span<const int32_t> prompt, const GenerateOptions& 
   Answer answer = {.prompt_tokens = std::ssize(prompt), .kept_tokens = std::ssize(held_)};
   Sampler sampler(options.sampler, options.seed, model_.config().vocab_size);
   for (const int32_t id : prompt) sampler.Accept(id);
-  answer.prefill = Measure([&] { Prefill(prompt, options, cancelled); });
+  answer.prefill = MeasurePhase(workspace_, [&] { Prefill(prompt, options, cancelled); });
   if (held_.size() < prompt.size()) return answer;
-  answer.decode =
-      Measure([&] { answer.stop = Decode(options, &sampler, &answer.ids, on_token, cancelled); });
+  answer.decode = MeasurePhase(workspace_, [&] {
+    answer.stop = Decode(options, &sampler, &answer.ids, on_token, cancelled);
+  });
   return answer;
 }
 
@@ -87,17 +87,6 @@ void ChatSession::Forward(std::span<const int32_t> tokens, const Activation& act
                      .logits = logits_.data()};
   model_.Forward({&step, 1}, workspace_);
   held_.insert(held_.end(), tokens.begin(), tokens.end());
-}
-
-template <typename Phase>
-PhaseStats ChatSession::Measure(const Phase& phase) {
-  std::ranges::fill(workspace_.stats, LayerStats());
-  const auto start = std::chrono::steady_clock::now();
-  phase();
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  return {.tokens = workspace_.stats.front().tokens,
-          .seconds = seconds.count(),
-          .layers = workspace_.stats};
 }
 
 }  // namespace stocha

@@ -50,8 +50,6 @@ class ChatSession {
                     const std::function<void(int32_t id)>& on_token,
                     const std::function<bool()>& cancelled);
   void Forward(std::span<const int32_t> tokens, const Activation& activation, uint64_t seed);
-  template <typename Phase>
-  PhaseStats Measure(const Phase& phase);
 
   const Model& model_;
   Workspace& workspace_;

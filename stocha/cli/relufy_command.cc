@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -76,15 +75,9 @@ void WriteConversations(const RelufyFlags& flags, const fs::path& conversations)
   std::fprintf(stderr, "the model answers the prompts of %s, see %s\n", flags.prompts.c_str(),
                log.c_str());
   const StopSignal stop("\nstopping; once more kills at once\n");
-  bool asked = false;
-  std::optional<int> exit_code;
-  while (!(exit_code = child.Wait(/*seconds=*/0.2))) {
-    if (asked || !stop.requested()) continue;
-    asked = true;
-    child.AskToStop();
-  }
-  if (asked) throw Error({.what = "stopped before training; the same command goes on"});
-  if (*exit_code == 0) return;
+  const ChildProcess::Ending ending = child.WaitOrStop([&stop] { return stop.requested(); });
+  if (ending.stopped) throw Error({.what = "stopped before training; the same command goes on"});
+  if (ending.exit_code == 0) return;
   throw Error({.where = flags.prompts, .what = "no conversations: " + LastLine(log)});
 }
 

@@ -66,8 +66,8 @@ class Generation {
 
   GenerateResult Run() {
     GenerateResult result;
-    result.prefill = Measure([this] { Prefill(); });
-    result.decode = Measure([this] { Decode(); });
+    result.prefill = MeasurePhase(workspace_, [this] { Prefill(); });
+    result.decode = MeasurePhase(workspace_, [this] { Decode(); });
     for (Sequence& sequence : sequences_) result.samples.push_back(std::move(sequence.sample));
     return result;
   }
@@ -76,17 +76,6 @@ class Generation {
   uint64_t Seed(int64_t sample) const { return options_.seed + static_cast<uint64_t>(sample); }
   bool Cancelled() const { return cancelled_ && cancelled_(); }
   float* Logits(int64_t sample) const { return logits_.data() + sample * vocab_size_; }
-
-  template <typename Phase>
-  PhaseStats Measure(const Phase& phase) {
-    std::ranges::fill(workspace_.stats, LayerStats());
-    const auto start = std::chrono::steady_clock::now();
-    phase();
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    return {.tokens = workspace_.stats.front().tokens,
-            .seconds = seconds.count(),
-            .layers = workspace_.stats};
-  }
 
   // Fills the caches and gives every sample its first token.
   void Prefill() {

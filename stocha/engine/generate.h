@@ -2,6 +2,8 @@
 #ifndef STOCHA_ENGINE_GENERATE_H_
 #define STOCHA_ENGINE_GENERATE_H_
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -39,6 +41,18 @@ struct PhaseStats {
   double seconds = 0;
   std::vector<LayerStats> layers;
 };
+
+// What `phase()` takes and reads of the model that `workspace` belongs to, whose counts start anew.
+template <typename Phase>
+PhaseStats MeasurePhase(Workspace& workspace, const Phase& phase) {
+  std::ranges::fill(workspace.stats, LayerStats());
+  const auto start = std::chrono::steady_clock::now();
+  phase();
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  return {.tokens = workspace.stats.front().tokens,
+          .seconds = seconds.count(),
+          .layers = workspace.stats};
+}
 
 struct GenerateResult {
   std::vector<Sample> samples;

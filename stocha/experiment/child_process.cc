@@ -77,6 +77,19 @@ std::optional<int> ChildProcess::Wait(double seconds) {
   }
 }
 
+ChildProcess::Ending ChildProcess::WaitOrStop(const std::function<bool()>& stop_requested) {
+  constexpr double kLookSeconds = 0.2;
+  Ending ending;
+  std::optional<int> exit_code;
+  while (!(exit_code = Wait(kLookSeconds))) {
+    if (ending.stopped || !stop_requested || !stop_requested()) continue;
+    ending.stopped = true;
+    AskToStop();
+  }
+  ending.exit_code = *exit_code;
+  return ending;
+}
+
 void ChildProcess::AskToStop() const {
   if (pid_ > 0) kill(pid_, SIGTERM);
 }

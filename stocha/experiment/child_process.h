@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +27,13 @@ class ChildProcess {
   // Its exit status, 128 + the signal that killed it, or none while it runs, for which this waits
   // `seconds` at most.
   std::optional<int> Wait(double seconds);
+  struct Ending {
+    int exit_code = 0;
+    bool stopped = false;  // it was asked to
+  };
+  // Waits for its end; asks it to stop when `stop_requested` (may be empty), asked several times a
+  // second, says so.
+  Ending WaitOrStop(const std::function<bool()>& stop_requested);
   // SIGTERM.
   void AskToStop() const;
 

@@ -47,6 +47,15 @@ TEST_F(ChildProcessTest, RunsUntilItIsAskedToStop) {
   EXPECT_EQ(child.Wait(kLong), 128 + SIGTERM);
 }
 
+TEST_F(ChildProcessTest, WaitsForTheEndOrAsksToStop) {
+  ChildProcess::Ending ending = ChildProcess({"/bin/sh", "-c", "exit 3"}, log_).WaitOrStop({});
+  EXPECT_EQ(ending.exit_code, 3);
+  EXPECT_FALSE(ending.stopped);
+  ending = ChildProcess({"/bin/sleep", "60"}, log_).WaitOrStop([] { return true; });
+  EXPECT_EQ(ending.exit_code, 128 + SIGTERM);
+  EXPECT_TRUE(ending.stopped);
+}
+
 TEST_F(ChildProcessTest, AProgramThatIsMissingIsAnError) {
   EXPECT_THROW(ChildProcess({"/no/such/program"}, log_), Error);
 }

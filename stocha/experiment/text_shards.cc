@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <map>
-#include <optional>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -23,8 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 
 using OrderedJson = nlohmann::ordered_json;
-
-constexpr double kLookSeconds = 0.2;
 
 OrderedJson Describe(const std::vector<std::string>& files) {
   OrderedJson list = OrderedJson::array();
@@ -47,15 +44,9 @@ void Tokenize(const std::vector<std::string>& files, const std::string& tokenize
   arguments.insert(arguments.end(), files.begin(), files.end());
   const fs::path log = shard.parent_path() / "tokenize.log";
   ChildProcess child(arguments, log);
-  bool asked = false;
-  std::optional<int> exit_code;
-  while (!(exit_code = child.Wait(kLookSeconds))) {
-    if (asked || !stop_requested || !stop_requested()) continue;
-    asked = true;
-    child.AskToStop();
-  }
-  if (*exit_code == 0) return;
-  if (asked) throw Error({.what = "stopped before the first run"});
+  const ChildProcess::Ending ending = child.WaitOrStop(stop_requested);
+  if (ending.exit_code == 0) return;
+  if (ending.stopped) throw Error({.what = "stopped before the first run"});
   throw Error({.where = files[0], .what = "cannot be tokenized: " + LastLine(log)});
 }
 

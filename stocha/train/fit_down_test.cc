@@ -15,17 +15,9 @@
 namespace stocha {
 namespace {
 
-class FitDownTest : public TinyRunTest {
+class FitDownTest : public TaughtRunTest {
  protected:
-  FitDownTest() : shards_(OpenShards(TinyRecipe().train)) {
-    Recipe recipe = TinyRecipe();
-    recipe.steps = 30;
-    recipe.activation = {{.until = 1, .activation = {.kind = ActivationKind::kSilu}}};
-    TrainIn("teacher", recipe);
-    observer_ = {};
-  }
-
-  std::string teacher() const { return (folder_ / "teacher/final").string(); }
+  FitDownTest() : shards_(OpenShards(TinyRecipe().train)) {}
 
   Recipe Pupil() const {
     Recipe recipe = TinyRecipe();

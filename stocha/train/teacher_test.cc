@@ -15,19 +15,8 @@
 namespace stocha {
 namespace {
 
-// A SiLU model trained for a few steps, in folder_ / "teacher/final".
-class TeacherTest : public TinyRunTest {
+class TeacherTest : public TaughtRunTest {
  protected:
-  TeacherTest() {
-    Recipe recipe = TinyRecipe();
-    recipe.steps = 30;
-    recipe.activation = {{.until = 1, .activation = {.kind = ActivationKind::kSilu}}};
-    TrainIn("teacher", recipe);
-    observer_ = {};
-  }
-
-  std::string teacher() const { return (folder_ / "teacher/final").string(); }
-
   // Continues the teacher as its own pupil, with ReLU.
   Recipe Pupil() const {
     Recipe recipe = TinyRecipe();

@@ -114,6 +114,20 @@ class TinyRunTest : public testing::Test {
   RecordingObserver observer_;
 };
 
+// With a SiLU model trained for a few steps, in folder_ / "teacher/final".
+class TaughtRunTest : public TinyRunTest {
+ protected:
+  TaughtRunTest() {
+    Recipe recipe = TinyRecipe();
+    recipe.steps = 30;
+    recipe.activation = {{.until = 1, .activation = {.kind = ActivationKind::kSilu}}};
+    TrainIn("teacher", recipe);
+    observer_ = {};
+  }
+
+  std::string teacher() const { return (folder_ / "teacher/final").string(); }
+};
+
 }  // namespace stocha
 
 #endif  // STOCHA_TRAIN_TINY_RUN_H_
