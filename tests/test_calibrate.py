@@ -209,6 +209,14 @@ def test_calibrated_again_the_old_thresholds_count_for_nothing(stocha, sparse, t
     assert shown["thresholds"] == told["points"][1]["thresholds"]
 
 
+def test_thresholds_are_written_with_the_activation_that_they_are_for(stocha, trained, text, tmp_path):
+    out = tmp_path / "out.gguf"
+    command = ("calibrate", trained, out, "--text", text, "--activation", "relu2")
+    for flags, activation in ((("--sparsity", 0.7), "relu2"), ((), "relu")):
+        run_ok(stocha, *command, *flags)
+        assert json.loads(run_ok(stocha, "inspect", out, "--json"))["activation"] == activation
+
+
 def test_thresholds_go_along_and_are_marked(stocha, sparse, tmp_path):
     path, told = sparse
     thresholds = told["points"][1]["thresholds"]

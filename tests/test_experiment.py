@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import pytest
+import transformers
 
 from harness import assert_one_line_error, run, run_ok
 from training_reference import noisy_cycle, write_shard
@@ -220,6 +221,22 @@ def test_a_dry_run_says_what_it_takes_and_writes_nothing(stocha, recipe, tmp_pat
     assert all(group["tokens"] == 20 * 4 * 16 for group in estimate["groups"])
     assert estimate["hours"] > 0
     assert not output.exists()
+
+
+def test_a_dry_run_knows_the_model_to_start_from(stocha, recipe, tmp_path):
+    config = transformers.LlamaConfig(vocab_size=VOCAB, hidden_size=16, intermediate_size=48,
+                                      num_hidden_layers=3, num_attention_heads=2)
+    config.save_pretrained(tmp_path / "model")
+    text = recipe.read_text()
+    shape = text[text.index("vocab_size"):text.index("[base.data]")]
+    recipe.write_text(text.replace(shape, 'init_from = "model"\n'))
+    estimate = json.loads(run_ok(stocha, "experiment", recipe, "--output", tmp_path / "out",
+                                 "--dry-run", "--json", "--probe-steps", 0))
+    expected = transformers.LlamaForCausalLM(config).num_parameters()
+    assert [group["params"] for group in estimate["groups"]] == [expected, expected]
+    (tmp_path / "model" / "config.json").unlink()
+    assert_one_line_error(run(stocha, "experiment", recipe, "--dry-run", "--probe-steps", 0),
+                          "config.json")
 
 
 def test_what_cannot_be_run_is_refused_in_one_line(stocha, recipe, tmp_path):

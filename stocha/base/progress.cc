@@ -24,7 +24,8 @@ size_t TerminalColumns(int fd) {
 Progress::Progress(Options options)
     : options_(std::move(options)),
       terminal_(isatty(fileno(options_.out)) == 1),
-      start_time_(std::chrono::steady_clock::now()) {}
+      start_time_(std::chrono::steady_clock::now()),
+      last_update_(start_time_) {}
 
 Progress::~Progress() {
   if (line_open_) std::fputc('\n', options_.out);
@@ -32,6 +33,7 @@ Progress::~Progress() {
 
 void Progress::Update(uint64_t done, double units, const std::string& note) {
   const auto now = std::chrono::steady_clock::now();
+  last_update_ = now;
   const double interval = terminal_ ? kTerminalInterval : options_.plain_interval_s;
   const bool last = options_.total != 0 && done >= options_.total;
   const bool due = !drawn_ || std::chrono::duration<double>(now - last_draw_).count() >= interval;
@@ -61,6 +63,12 @@ void Progress::Update(uint64_t done, double units, const std::string& note) {
   }
   if (!note.empty()) line += "  " + note;
   Draw(line);
+}
+
+void Progress::SkipTime() {
+  const auto now = std::chrono::steady_clock::now();
+  start_time_ += now - last_update_;
+  last_update_ = now;
 }
 
 void Progress::Print(const std::string& line) {

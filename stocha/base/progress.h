@@ -28,6 +28,10 @@ class Progress {
   // a second. The last step is always drawn.
   void Update(uint64_t done, double units, const std::string& note);
 
+  // Leaves the time since the last Update (or the start) out of rate and ETA: it went to something
+  // that comes once, beside the steps.
+  void SkipTime();
+
   // Prints a whole line above the progress line.
   void Print(const std::string& line);
 
@@ -38,6 +42,7 @@ class Progress {
   bool terminal_;
   bool line_open_ = false;
   std::chrono::steady_clock::time_point start_time_;
+  std::chrono::steady_clock::time_point last_update_;
   std::chrono::steady_clock::time_point last_draw_;
   bool drawn_ = false;
 };

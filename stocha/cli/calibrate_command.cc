@@ -189,6 +189,7 @@ class Calibration {
     std::vector<float> thresholds = model->config().thresholds;
     if (std::ranges::all_of(thresholds, [](float t) { return t == 0; })) thresholds.clear();
     packed_.model.header.config.thresholds = std::move(thresholds);
+    if (!flags_.sparsity.empty()) packed_.model.header.config.activation = activation_;
     return {.model = flags_.model,
             .text = flags_.text,
             .validation = flags_.validation,
@@ -262,7 +263,8 @@ void AddCalibrateCommand(CLI::App& app, Run& run) {
   };
   add_tokens("--tokens", &flags->tokens, "of the text, from its start; 0: all");
   add_tokens("--validation-tokens", &flags->validation_tokens, "likewise");
-  sub->add_option("--activation", flags->activation, "relu or relu2; default: the model's");
+  sub->add_option("--activation", flags->activation,
+                  "relu or relu2; default: the model's. With --sparsity, OUT has it too");
   sub->add_option("--threads", flags->threads, "0: all processors")
       ->capture_default_str()
       ->check(CLI::Range(0, kMaxThreads));

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <system_error>
 
 #include "stocha/base/error.h"
@@ -14,6 +15,7 @@
 #include "stocha/base/progress.h"
 #include "stocha/experiment/child_process.h"
 #include "stocha/experiment/last_lines.h"
+#include "stocha/model/config.h"
 #include "stocha/model/tensors.h"
 
 namespace stocha {
@@ -44,6 +46,17 @@ class ScratchFolder {
   fs::path path_;
 };
 
+ModelConfig ModelOf(const Recipe& recipe) {
+  const bool is_given = recipe.init_from.empty() || recipe.model != ModelConfig{};
+  return is_given ? recipe.model : ReadModelConfig(fs::path(recipe.init_from) / "config.json");
+}
+
+// Whether a step of one takes as long as a step of the other; of the same setting.
+bool SameWork(const Recipe& a, const Recipe& b) {
+  return a.layerwise_until == b.layerwise_until && (a.kl_weight > 0) == (b.kl_weight > 0) &&
+         a.train_only == b.train_only;
+}
+
 double Probe(const RunGroup& group, const fs::path& trainer, int64_t steps) {
   const ScratchFolder folder;
   const fs::path recipe = folder.path() / "recipe.toml";
@@ -68,17 +81,21 @@ double GroupEstimate::tokens_a_parameter() const {
 std::vector<GroupEstimate> Estimate(const Experiment& experiment, const fs::path& trainer,
                                     int64_t probe_steps) {
   std::vector<GroupEstimate> estimates;
-  for (const RunGroup& group : experiment.groups) {
+  for (size_t i = 0; i < experiment.groups.size(); ++i) {
+    const RunGroup& group = experiment.groups[i];
     const Recipe& recipe = group.recipe;
     GroupEstimate estimate{.setting = group.setting,
                            .arm = group.arm,
                            .runs = group.num_runs(),
-                           .parameters = CountParameters(recipe.model),
+                           .parameters = CountParameters(ModelOf(recipe)),
                            .tokens = recipe.steps * recipe.batch_size * recipe.sequence_length};
-    const auto same = std::ranges::find(estimates, group.setting, &GroupEstimate::setting);
-    estimate.tokens_per_s = same != estimates.end() ? same->tokens_per_s
-                            : probe_steps > 0       ? Probe(group, trainer, probe_steps)
-                                                    : 0;
+    const auto before = std::span(experiment.groups).first(i);
+    const auto same = std::ranges::find_if(before, [&group](const RunGroup& other) {
+      return other.setting == group.setting && SameWork(other.recipe, group.recipe);
+    });
+    estimate.tokens_per_s = same != before.end() ? estimates[same - before.begin()].tokens_per_s
+                            : probe_steps > 0    ? Probe(group, trainer, probe_steps)
+                                                 : 0;
     if (estimate.tokens_per_s > 0) {
       estimate.hours = static_cast<double>(estimate.runs) * static_cast<double>(estimate.tokens) /
                        estimate.tokens_per_s / kSecondsAnHour;

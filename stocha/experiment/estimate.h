@@ -23,9 +23,9 @@ struct GroupEstimate {
   double tokens_a_parameter() const;
 };
 
-// A few steps are made of the first arm at each setting, whose speed stands for the others'.
-// `probe_steps` of them; 0: none, and speeds and hours are 0. Throws Error when the trainer cannot
-// make them.
+// A few steps are made of the first arm at each setting, whose speed stands for those of the others
+// that have the same teaching. `probe_steps` of them; 0: none, and speeds and hours are 0. Throws
+// Error when the trainer cannot make them, or for a model to start from that cannot be read.
 std::vector<GroupEstimate> Estimate(const Experiment& experiment,
                                     const std::filesystem::path& trainer, int64_t probe_steps);
 

@@ -99,14 +99,10 @@ void CheckDistill(const RecipeReader& reader, const Recipe& recipe) {
                  .got = fmt::format("{}", recipe.fit_at),
                  .expected = fmt::format("at most {}", recipe.layerwise_until)});
   }
-  const auto trains = [&recipe](WeightGroup group) {
-    return recipe.train_only.empty() ||
-           std::ranges::find(recipe.train_only, group) != recipe.train_only.end();
-  };
-  const bool trains_ffn =
-      trains(WeightGroup::kGate) || trains(WeightGroup::kUp) || trains(WeightGroup::kDown);
+  const bool trains_ffn = recipe.Trains(WeightGroup::kGate) || recipe.Trains(WeightGroup::kUp) ||
+                          recipe.Trains(WeightGroup::kDown);
   if ((recipe.layerwise_until > 0 && !trains_ffn) ||
-      (recipe.fit_tokens > 0 && !trains(WeightGroup::kDown))) {
+      (recipe.fit_tokens > 0 && !recipe.Trains(WeightGroup::kDown))) {
     throw Error({.where = reader.Where("training.train_only"),
                  .what = "training.train_only leaves out what the teacher teaches",
                  .expected = recipe.fit_tokens > 0 ? "\"down\" in it, for distill.fit_tokens"
@@ -151,6 +147,10 @@ void CheckPhases(const RecipeReader& reader, const Recipe& recipe) {
 }
 
 }  // namespace
+
+bool Recipe::Trains(WeightGroup group) const {
+  return train_only.empty() || std::ranges::find(train_only, group) != train_only.end();
+}
 
 Recipe RecipeOfTable(const toml::table& table, const RecipeSource& source) {
   Recipe recipe;

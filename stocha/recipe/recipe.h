@@ -88,6 +88,8 @@ struct Recipe {
   // [[activation]], in order.
   std::vector<ActivationPhase> activation;
 
+  bool Trains(WeightGroup group) const;  // by train_only
+
   friend bool operator==(const Recipe&, const Recipe&) = default;
 };
 

@@ -193,8 +193,11 @@ std::string RenderFinalTable(Runs runs, const std::vector<RunSummary>& summaries
     return OrDash(s.tokens_per_s,
                   std::isfinite(s.tokens_per_s) ? FormatWhole(std::llround(s.tokens_per_s)) : "");
   });
-  table.Row("Training loss, mean of the last 1%",
-            [](const RunSummary& s) { return FormatLoss(s.final_train_loss); });
+  table.Row("Training loss, mean of the last 1%", [](const RunSummary& s) {
+    // Steps that learn layer by layer compute none.
+    const bool none = std::isnan(s.final_train_loss) && s.non_finite_losses == 0;
+    return none ? std::string("–") : FormatLoss(s.final_train_loss);
+  });
   if (std::ranges::any_of(summaries,
                           [](const RunSummary& s) { return s.last_switch.has_value(); })) {
     table.Row("Last switch of activation", [](const RunSummary& s) {

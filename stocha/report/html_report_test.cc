@@ -124,6 +124,15 @@ TEST(HtmlReportTest, LossesThatAreNotFiniteAreGapsAndAreSaid) {
   EXPECT_TRUE(Contains(Render({run}), "no values to show"));
 }
 
+TEST(HtmlReportTest, StepsWithoutALossAreNoFailedOnes) {
+  RunMetrics run = FakeRun("layers", 100, -1, 1);
+  for (StepMetrics& step : run.steps) {
+    step.loss = kNaN;
+    step.distillation = 0.1;
+  }
+  EXPECT_FALSE(Contains(Render({run}), "not finite"));
+}
+
 TEST(HtmlReportTest, WithoutSparsityThatSectionIsLeftOut) {
   const std::string page = Render({FakeRun("run", 100, -1, 0)});
   EXPECT_FALSE(Contains(page, ">Sparsity</h2>"));

@@ -24,10 +24,12 @@ constexpr size_t kSmallMarkers = 20;
 constexpr size_t kRunColours = 7;  // in the style sheet: r0 .. r6
 constexpr double kLogRatio = 3;    // highest to lowest loss from which a log axis shows more
 
+// Steps that compute no loss have no point in its curve.
 std::vector<Point> Curve(const RunMetrics& run, double StepMetrics::* field) {
   std::vector<Point> points;
   points.reserve(run.steps.size());
   for (const StepMetrics& step : run.steps) {
+    if (field == &StepMetrics::loss && step.layerwise()) continue;
     points.push_back({static_cast<double>(step.step), step.*field});
   }
   return points;

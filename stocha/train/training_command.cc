@@ -60,10 +60,15 @@ class Console : public TrainingObserver {
         metrics.step == 0 ? "before training" : fmt::format("after step {}", metrics.step);
     Print(
         fmt::format("{}: validation loss {:.4f} with {}", when, metrics.loss, metrics.activation));
+    if (metrics.step == 0) progress_->SkipTime();
   }
 
   void OnCheckpoint(const fs::path& directory) override { Print("saved " + directory.string()); }
-  void OnNote(const std::string& note) override { Print("note: " + note); }
+  // Of what was done once, such as the fit.
+  void OnNote(const std::string& note) override {
+    Print("note: " + note);
+    if (progress_) progress_->SkipTime();
+  }
 
   void Finish() { progress_.reset(); }
 

@@ -73,10 +73,8 @@ std::vector<at::Tensor> RandomWeights(const ModelConfig& config, uint64_t seed) 
 
 void SetTrained(const Recipe& recipe, std::span<const TensorSpec> specs,
                 std::span<const at::Tensor> weights) {
-  if (recipe.train_only.empty()) return;
   for (size_t i = 0; i < specs.size(); ++i) {
-    weights[i].requires_grad_(std::ranges::find(recipe.train_only, GroupOf(specs[i].role)) !=
-                              recipe.train_only.end());
+    weights[i].requires_grad_(recipe.Trains(GroupOf(specs[i].role)));
   }
 }
 
