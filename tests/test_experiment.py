@@ -3,10 +3,12 @@
 import html.parser
 import json
 import math
+import shutil
 import signal
 import statistics
 import subprocess
 import time
+import xml.etree.ElementTree
 
 import pytest
 import transformers
@@ -135,8 +137,22 @@ def test_its_page_is_whole_by_itself(stocha, recipe, tmp_path):
     page = Page((output / "report.html").read_text())
     assert page.elsewhere == []
     for chart in ("Validation loss over sparsity", "Sparsity by layer", "Loss over steps",
-                  "Sparsity over steps"):
+                  "Sparsity over steps", "Validation loss over tokens"):
         assert chart in page.charts
+    # The plots stand alone; without the runs' metrics they and the page are there too.
+    plots = sorted((output / "plots").iterdir())
+    assert [plot.stem for plot in plots] == ["frontier", "layers", "validation"]
+    for plot in plots:
+        drawing = xml.etree.ElementTree.parse(plot).getroot()
+        assert drawing.tag == "{http://www.w3.org/2000/svg}svg"
+        assert {"relu", "swi-ft"} <= {text.text for text in drawing.iter() if text.text}
+    shutil.rmtree(output / "runs")
+    (output / "runs").mkdir()
+    plots[0].unlink()
+    run_ok(stocha, "experiment", recipe, "--output", output, "--set", "learning_rates=[1e-2]",
+           "--set", "seeds=[1]")
+    assert plots[0].exists()
+    assert "Validation loss over tokens" in Page((output / "report.html").read_text()).charts
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])

@@ -102,7 +102,7 @@ void ExperimentCommand(const ExperimentFlags& flags) {
                                            .shards = fs::absolute(ExperimentFolder::Text(output)),
                                            .overrides = flags.overrides,
                                            .text = Absolute(flags.text)});
-  CompleteVocabularies(&experiment);
+  CompleteModels(&experiment);
   LetThreadsSleep();
   if (flags.dry_run) {
     const auto estimates = Estimate(experiment, TrainerProgram(), flags.probe_steps);

@@ -15,7 +15,6 @@
 #include "stocha/base/progress.h"
 #include "stocha/experiment/child_process.h"
 #include "stocha/experiment/last_lines.h"
-#include "stocha/model/config.h"
 #include "stocha/model/tensors.h"
 
 namespace stocha {
@@ -45,11 +44,6 @@ class ScratchFolder {
  private:
   fs::path path_;
 };
-
-ModelConfig ModelOf(const Recipe& recipe) {
-  const bool is_given = recipe.init_from.empty() || recipe.model != ModelConfig{};
-  return is_given ? recipe.model : ReadModelConfig(fs::path(recipe.init_from) / "config.json");
-}
 
 // Whether a step of one takes as long as a step of the other; of the same setting.
 bool SameWork(const Recipe& a, const Recipe& b) {
@@ -87,7 +81,7 @@ std::vector<GroupEstimate> Estimate(const Experiment& experiment, const fs::path
     GroupEstimate estimate{.setting = group.setting,
                            .arm = group.arm,
                            .runs = group.num_runs(),
-                           .parameters = CountParameters(ModelOf(recipe)),
+                           .parameters = CountParameters(group.model),
                            .tokens = recipe.steps * recipe.batch_size * recipe.sequence_length};
     const auto before = std::span(experiment.groups).first(i);
     const auto same = std::ranges::find_if(before, [&group](const RunGroup& other) {

@@ -25,7 +25,7 @@ struct GroupEstimate {
 
 // A few steps are made of the first arm at each setting, whose speed stands for those of the others
 // that have the same teaching. `probe_steps` of them; 0: none, and speeds and hours are 0. Throws
-// Error when the trainer cannot make them, or for a model to start from that cannot be read.
+// Error when the trainer cannot make them.
 std::vector<GroupEstimate> Estimate(const Experiment& experiment,
                                     const std::filesystem::path& trainer, int64_t probe_steps);
 

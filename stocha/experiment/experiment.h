@@ -31,6 +31,7 @@
 #include <string_view>
 #include <vector>
 
+#include "stocha/model/config.h"
 #include "stocha/recipe/recipe.h"
 
 namespace stocha {
@@ -57,7 +58,8 @@ struct RunGroup {
   std::string setting;  // empty when the experiment has none
   std::vector<uint64_t> seeds;
   std::vector<double> learning_rates;
-  Recipe recipe;  // of every run but for seed and learning rate
+  Recipe recipe;      // of every run but for seed and learning rate
+  ModelConfig model;  // what is trained: the recipe's, or that of its init_from (CompleteModels)
 
   // "small-relu", or "relu" without settings.
   std::string name() const;

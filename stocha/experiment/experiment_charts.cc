@@ -9,18 +9,32 @@
 
 namespace stocha {
 
+namespace {
+
+const RunResult& RunOf(const std::string& name, const std::vector<RunResult>& all) {
+  return *std::ranges::find(all, name, &RunResult::run);
+}
+
+// A curve, or markers, of an arm, named at its end.
+Series SeriesOf(size_t index, const GroupResult& arm, Ink ink) {
+  Series series = RunSwatch(index, ink);
+  series.label = arm.arm;
+  series.end_label = arm.arm;
+  return series;
+}
+
+}  // namespace
+
 Chart FrontierChart(const std::vector<GroupResult>& arms, const std::vector<RunResult>& all) {
   Chart chart{.title = "Validation loss over sparsity",
               .height = 270,
               .x_bounds = {0, 100},
               .x_name = "silent, %"};
   for (size_t i = 0; i < arms.size(); ++i) {
-    Series series = RunSwatch(i, Ink::kFilled);
-    series.label = arms[i].arm;
+    Series series = SeriesOf(i, arms[i], Ink::kFilled);
     for (const std::string& name : arms[i].runs) {
-      const auto run = std::ranges::find(all, name, &RunResult::run);
-      if (run == all.end() || !std::isfinite(run->sparsity)) continue;
-      series.points.push_back({100 * run->sparsity, run->val_loss});
+      const RunResult& run = RunOf(name, all);
+      if (std::isfinite(run.sparsity)) series.points.push_back({100 * run.sparsity, run.val_loss});
     }
     std::ranges::sort(series.points, {}, &Point::x);
     chart.series.push_back(std::move(series));
@@ -28,18 +42,34 @@ Chart FrontierChart(const std::vector<GroupResult>& arms, const std::vector<RunR
   return chart;
 }
 
-Chart LayerSparsityChart(Runs runs, const std::vector<std::vector<double>>& sparsity) {
+Chart LayerSparsityChart(const std::vector<GroupResult>& arms, const std::vector<RunResult>& all) {
   Chart chart{.title = "Sparsity by layer",
               .height = 270,
               .y_format = NumberFormat::kPercent,
               .y_bounds = {0, 1},
               .x_name = "layer"};
-  for (size_t i = 0; i < runs.size(); ++i) {
-    Series series = RunSwatch(i, Ink::kCurve);
-    series.label = runs[i].name;
-    series.end_label = runs[i].name;
-    for (size_t layer = 0; layer < sparsity[i].size(); ++layer) {
-      series.points.push_back({static_cast<double>(layer), sparsity[i][layer]});
+  for (size_t i = 0; i < arms.size(); ++i) {
+    Series series = SeriesOf(i, arms[i], Ink::kCurve);
+    const std::vector<double>& sparsity = RunOf(arms[i].runs[0], all).sparsity_by_layer;
+    for (size_t layer = 0; layer < sparsity.size(); ++layer) {
+      series.points.push_back({static_cast<double>(layer), sparsity[layer]});
+    }
+    chart.series.push_back(std::move(series));
+  }
+  return chart;
+}
+
+Chart ValidationChart(const std::vector<GroupResult>& arms, const std::vector<RunResult>& all) {
+  Chart chart{.title = "Validation loss over tokens",
+              .width = 960,
+              .height = 400,
+              .x_bounds = {0},
+              .x_name = "tokens"};
+  for (size_t i = 0; i < arms.size(); ++i) {
+    Series series = SeriesOf(i, arms[i], Ink::kCurve);
+    for (const ValidationPoint& validation : RunOf(arms[i].runs[0], all).validations) {
+      if (!validation.as_trained) continue;
+      series.points.push_back({static_cast<double>(validation.tokens), validation.loss});
     }
     chart.series.push_back(std::move(series));
   }

@@ -11,11 +11,17 @@
 
 namespace stocha {
 
+// `arms` have runs, all of them in `all`.
+//
 // Validation loss over sparsity in percent, a marker a run.
 Chart FrontierChart(const std::vector<GroupResult>& arms, const std::vector<RunResult>& all);
 
-// sparsity: [runs, layers].
-Chart LayerSparsityChart(Runs runs, const std::vector<std::vector<double>>& sparsity);
+// At the end, of each arm's first run.
+Chart LayerSparsityChart(const std::vector<GroupResult>& arms, const std::vector<RunResult>& all);
+
+// Validation loss over tokens, of each arm's first run, with the activation that it is trained with
+// at that time; up and down where that changes.
+Chart ValidationChart(const std::vector<GroupResult>& arms, const std::vector<RunResult>& all);
 
 // Over the steps of training, the mean of the layers.
 Chart MeanSparsityChart(Runs runs);

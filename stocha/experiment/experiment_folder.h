@@ -4,7 +4,7 @@
 //   OUTPUT/runs/NAME/    one training run (train/run_folder.h)
 //   OUTPUT/runs/NAME.toml, NAME.log    its recipe; what the trainer printed
 //   OUTPUT/results.json  results.h
-//   OUTPUT/report.html
+//   OUTPUT/report.html, plots/*.svg    experiment_report.h
 //
 // One process at a time: the folder is locked (flock) as long as an ExperimentFolder lives.
 #ifndef STOCHA_EXPERIMENT_EXPERIMENT_FOLDER_H_
@@ -31,6 +31,7 @@ class ExperimentFolder {
   std::filesystem::path text() const { return Text(path_); }
   std::filesystem::path results() const { return path_ / "results.json"; }
   std::filesystem::path report() const { return path_ / "report.html"; }
+  std::filesystem::path plots() const { return path_ / "plots"; }
   std::filesystem::path run(const std::string& name) const { return path_ / "runs" / name; }
   std::filesystem::path recipe(const std::string& name) const;
   std::filesystem::path log(const std::string& name) const;

@@ -17,12 +17,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The groups of one setting, and what there is to draw of each.
+// The groups of one setting.
 struct Section {
   std::string setting;
-  std::vector<const GroupResult*> groups;
-  std::vector<RunMetrics> curves;             // named for their arms
-  std::vector<std::vector<double>> sparsity;  // [curves, layers], at the end
+  std::vector<GroupResult> groups;
+  std::vector<GroupResult> arms;  // those of them that have runs
 };
 
 std::string OrDash(double value, const std::string& text) {
@@ -36,25 +35,30 @@ std::string Rate(double value) {
   return std::isfinite(value) ? FormatNumber(value) : std::string("–");
 }
 
-std::vector<Section> Sections(const ExperimentResults& results,
-                              const std::vector<GroupResult>& groups, const fs::path& runs) {
+std::vector<Section> Sections(const std::vector<GroupResult>& groups) {
   std::vector<Section> sections;
   for (const GroupResult& group : groups) {
     if (sections.empty() || sections.back().setting != group.setting) {
       sections.push_back({.setting = group.setting});
     }
-    Section& section = sections.back();
-    section.groups.push_back(&group);
-    std::error_code error;
-    if (group.runs.empty() || !fs::exists(runs / group.runs[0] / "metrics.jsonl", error)) continue;
-    RunMetrics metrics = ReadRunMetrics(runs / group.runs[0]);
-    if (metrics.steps.empty()) continue;
-    metrics.name = group.arm;
-    section.curves.push_back(std::move(metrics));
-    const auto run = std::ranges::find(results.runs, group.runs[0], &RunResult::run);
-    section.sparsity.push_back(run->sparsity_by_layer);
+    sections.back().groups.push_back(group);
+    if (!group.runs.empty()) sections.back().arms.push_back(group);
   }
   return sections;
+}
+
+// Of the arms whose metrics are there, named for them.
+std::vector<RunMetrics> CurvesOf(const Section& section, const fs::path& runs) {
+  std::vector<RunMetrics> curves;
+  for (const GroupResult& arm : section.arms) {
+    std::error_code error;
+    if (!fs::exists(runs / arm.runs[0] / "metrics.jsonl", error)) continue;
+    RunMetrics metrics = ReadRunMetrics(runs / arm.runs[0]);
+    if (metrics.steps.empty()) continue;
+    metrics.name = arm.arm;
+    curves.push_back(std::move(metrics));
+  }
+  return curves;
 }
 
 class Table {
@@ -91,16 +95,16 @@ std::string GroupTable(const std::vector<Section>& sections) {
                        "Learning rate", "Losses of the rates tried"});
   for (const Section& section : sections) {
     table.Group(section.setting);
-    for (const GroupResult* group : section.groups) {
+    for (const GroupResult& group : section.groups) {
       std::string scan;
-      for (size_t i = 0; i < group->scan_losses.size() && group->scan_losses.size() > 1; ++i) {
-        if (!std::isfinite(group->scan_losses[i])) continue;
-        scan += fmt::format("{}{}: {}", scan.empty() ? "" : ", ", Rate(group->learning_rates[i]),
-                            Loss(group->scan_losses[i]));
+      for (size_t i = 0; i < group.scan_losses.size() && group.scan_losses.size() > 1; ++i) {
+        if (!std::isfinite(group.scan_losses[i])) continue;
+        scan += fmt::format("{}{}: {}", scan.empty() ? "" : ", ", Rate(group.learning_rates[i]),
+                            Loss(group.scan_losses[i]));
       }
-      table.Row({group->arm, Loss(group->mean_loss), Loss(group->spread),
-                 FormatWhole(static_cast<int64_t>(group->losses.size())), Percent(group->sparsity),
-                 Rate(group->learning_rate), scan});
+      table.Row({group.arm, Loss(group.mean_loss), Loss(group.spread),
+                 FormatWhole(static_cast<int64_t>(group.losses.size())), Percent(group.sparsity),
+                 Rate(group.learning_rate), scan});
     }
   }
   return table.Finish();
@@ -133,40 +137,32 @@ std::string RunTable(const ExperimentResults& results) {
   return table.Finish();
 }
 
-void AddLegend(const std::vector<GroupResult>& arms, bool markers, std::string* out) {
-  *out += "<ul class=\"key\">\n";
-  for (size_t i = 0; i < arms.size(); ++i) {
-    const Ink ink = markers ? Ink::kFilled : Ink::kCurve;
-    *out += fmt::format("<li>{}{}</li>\n", RenderSwatch(RunSwatch(i, ink), markers),
-                        EscapeMarkup(arms[i].arm));
+// Of runs whose metrics are there.
+void AddCurves(Runs curves, std::string* out) {
+  AddWideFigure(LossChart(curves, ChartWidth::kWide), LossChart(curves, ChartWidth::kNarrow),
+                "Loss over steps, first seed", out);
+  if (const std::optional<Chart> closer = SwitchChart(curves, ChartWidth::kWide)) {
+    AddWideFigure(*closer, *SwitchChart(curves, ChartWidth::kNarrow), "Around the switch", out);
   }
-  *out += "</ul>\n";
+  AddSmallFigure(MeanSparsityChart(curves), "Sparsity over steps", "in training, mean of layers",
+                 out);
 }
 
-void AddSection(const Section& section, const std::vector<RunResult>& all, std::string* out) {
-  if (section.curves.empty()) return;
+void AddSection(const Section& section, const std::vector<RunResult>& all, const fs::path& runs,
+                std::string* out) {
+  if (section.arms.empty()) return;
   *out += fmt::format("<section><h2>{}</h2>\n",
                       section.setting.empty() ? "Curves" : EscapeMarkup(section.setting));
-  std::vector<GroupResult> arms;
-  for (const GroupResult* group : section.groups) {
-    if (!group->runs.empty()) arms.push_back(*group);
-  }
-  AddLegend(arms, true, out);
   *out += "<div class=\"pair\">\n";
-  AddSmallFigure(FrontierChart(arms, all), "Quality against sparsity",
+  AddSmallFigure(FrontierChart(section.arms, all), "Quality against sparsity",
                  "validation loss, nats a token; a point a seed", out);
-  AddSmallFigure(LayerSparsityChart(section.curves, section.sparsity), "Sparsity by layer",
-                 "at the end, in validation", out);
+  AddSmallFigure(LayerSparsityChart(section.arms, all), "Sparsity by layer",
+                 "at the end, in validation, first seed", out);
   *out += "</div>\n";
-  AddLegend(arms, false, out);
-  AddWideFigure(LossChart(section.curves, ChartWidth::kWide),
-                LossChart(section.curves, ChartWidth::kNarrow), "Loss over steps, first seed", out);
-  if (const std::optional<Chart> closer = SwitchChart(section.curves, ChartWidth::kWide)) {
-    AddWideFigure(*closer, *SwitchChart(section.curves, ChartWidth::kNarrow), "Around the switch",
-                  out);
-  }
-  AddSmallFigure(MeanSparsityChart(section.curves), "Sparsity over steps",
-                 "in training, mean of layers", out);
+  AddSmallFigure(ValidationChart(section.arms, all), "Validation loss over tokens",
+                 "nats a token, first seed, with the activation of that time", out);
+  const std::vector<RunMetrics> curves = CurvesOf(section, runs);
+  if (!curves.empty()) AddCurves(curves, out);
   *out += "</section>\n";
 }
 
@@ -197,7 +193,7 @@ Facts FactsOf(const ExperimentResults& results) {
 
 std::string RenderExperimentReport(const ExperimentResults& results,
                                    const std::vector<GroupResult>& groups, const fs::path& runs) {
-  const std::vector<Section> sections = Sections(results, groups, runs);
+  const std::vector<Section> sections = Sections(groups);
   const std::string recipe = Fact(results.facts, "recipe");
   const std::string title =
       "Experiment" + (recipe.empty() ? "" : ": " + fs::path(recipe).stem().string());
@@ -208,9 +204,25 @@ std::string RenderExperimentReport(const ExperimentResults& results,
       EscapeMarkup(title));
   AddFacts(FactsOf(results), &out);
   out += "</header>\n<main>\n" + GroupTable(sections);
-  for (const Section& section : sections) AddSection(section, results.runs, &out);
+  for (const Section& section : sections) AddSection(section, results.runs, runs, &out);
   out += RunTable(results);
   return out + "</main>\n" + EndPage();
+}
+
+std::vector<PlotFile> RenderExperimentPlots(const ExperimentResults& results,
+                                            const std::vector<GroupResult>& groups) {
+  std::vector<PlotFile> files;
+  for (const Section& section : Sections(groups)) {
+    if (section.arms.empty()) continue;
+    const auto add = [&](const char* name, const Chart& chart) {
+      const std::string prefix = section.setting.empty() ? "" : section.setting + "-";
+      files.push_back({.name = prefix + name + ".svg", .svg = RenderChartFile(chart)});
+    };
+    add("validation", ValidationChart(section.arms, results.runs));
+    add("frontier", FrontierChart(section.arms, results.runs));
+    add("layers", LayerSparsityChart(section.arms, results.runs));
+  }
+  return files;
 }
 
 }  // namespace stocha

@@ -18,6 +18,16 @@ std::string RenderExperimentReport(const ExperimentResults& results,
                                    const std::vector<GroupResult>& groups,
                                    const std::filesystem::path& runs);
 
+struct PlotFile {
+  std::string name;  // "SETTING-validation.svg", or "validation.svg"
+  std::string svg;
+};
+
+// The page's charts that need no metrics, as files for a page of Markdown: loss over tokens
+// (validation), quality against sparsity (frontier), sparsity by layer (layers) at each setting.
+std::vector<PlotFile> RenderExperimentPlots(const ExperimentResults& results,
+                                            const std::vector<GroupResult>& groups);
+
 }  // namespace stocha
 
 #endif  // STOCHA_EXPERIMENT_EXPERIMENT_REPORT_H_

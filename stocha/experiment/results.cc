@@ -59,8 +59,32 @@ const ValidationMetrics* FindValidation(const RunMetrics& metrics, int64_t step,
   return nullptr;
 }
 
+ValidationPoint PointOf(const Recipe& recipe, const ValidationMetrics& validation) {
+  const auto trains_at = [&](int64_t step) {
+    const int64_t nearest = std::clamp<int64_t>(step, 0, recipe.steps - 1);
+    return ToString(ActivationAt(recipe, nearest)) == validation.activation;
+  };
+  return {.tokens = validation.step * recipe.batch_size * recipe.sequence_length,
+          .loss = validation.loss,
+          .activation = validation.activation,
+          .as_trained = trains_at(validation.step - 1) || trains_at(validation.step),
+          .sparsity = MeanOfFinite(validation.sparsity)};
+}
+
 double LossOf(const ValidationMetrics* validation) {
   return validation == nullptr ? kNotKnown : validation->loss;
+}
+
+OrderedJson ValidationsJson(const std::vector<ValidationPoint>& validations) {
+  OrderedJson list = OrderedJson::array();
+  for (const ValidationPoint& validation : validations) {
+    list.push_back({{"tokens", validation.tokens},
+                    {"loss", OrNull(validation.loss)},
+                    {"activation", validation.activation},
+                    {"as_trained", validation.as_trained},
+                    {"sparsity", OrNull(validation.sparsity)}});
+  }
+  return list;
 }
 
 OrderedJson RunJson(const RunResult& run) {
@@ -82,6 +106,7 @@ OrderedJson RunJson(const RunResult& run) {
           {"train_loss", OrNull(run.train_loss)},
           {"sparsity", OrNull(run.sparsity)},
           {"sparsity_by_layer", ListOrNull(run.sparsity_by_layer)},
+          {"validations", ValidationsJson(run.validations)},
           {"seconds", run.seconds},
           {"tokens_per_s", OrNull(run.tokens_per_s)}};
 }
@@ -94,7 +119,7 @@ RunStatus StatusOf(const JsonObject& object) {
   object.Fail("status", "running, stopped, failed or finished");
 }
 
-RunResult ParseRun(const JsonObject& object) {
+RunResult ParseRun(const JsonObject& object, std::string_view where) {
   RunResult run{.run = object.String("run"),
                 .setting = object.String("setting"),
                 .arm = object.String("name"),
@@ -117,6 +142,15 @@ RunResult ParseRun(const JsonObject& object) {
   for (const Json& value : object.Array("sparsity_by_layer")) {
     run.sparsity_by_layer.push_back(value.is_number() ? value.get<double>() : kNotKnown);
   }
+  if (!object.Has("validations")) return run;  // of a version that did not keep them
+  for (const Json& value : object.Array("validations")) {
+    const JsonObject validation(value, where, "arms.validations.");
+    run.validations.push_back({.tokens = validation.Integer("tokens", 0),
+                               .loss = validation.NumberOr("loss", kNotKnown),
+                               .activation = validation.String("activation"),
+                               .as_trained = validation.Bool("as_trained"),
+                               .sparsity = validation.NumberOr("sparsity", kNotKnown)});
+  }
   return run;
 }
 
@@ -134,15 +168,20 @@ OrderedJson GroupJson(const GroupResult& group) {
 
 }  // namespace
 
-void AddMetrics(const Recipe& recipe, const RunMetrics& metrics, RunResult* result) {
-  result->params = CountParameters(recipe.model);
+void AddMetrics(const Recipe& recipe, const ModelConfig& model, const RunMetrics& metrics,
+                RunResult* result) {
+  result->params = CountParameters(model);
   result->body_params = 0;
-  for (const TensorSpec& spec : ListTensors(recipe.model)) {
+  for (const TensorSpec& spec : ListTensors(model)) {
     const ModelPart part = PartOf(spec.role);
     if (part == ModelPart::kEmbedding || part == ModelPart::kHead) continue;
     result->body_params += spec.num_elements();
   }
   result->activation = ToString(FinalActivation(recipe));
+  result->validations.clear();
+  for (const ValidationMetrics& validation : metrics.validations) {
+    result->validations.push_back(PointOf(recipe, validation));
+  }
   if (metrics.steps.empty()) return;
   const RunSummary summary = Summarize(metrics);
   result->tokens = metrics.steps.back().tokens;
@@ -229,7 +268,7 @@ ExperimentResults ParseResults(std::string_view json, std::string_view where) {
   const JsonObject object(whole, where);
   ExperimentResults results;
   for (const Json& run : object.Array("arms")) {
-    results.runs.push_back(ParseRun(JsonObject(run, where, "arms.")));
+    results.runs.push_back(ParseRun(JsonObject(run, where, "arms."), where));
   }
   return results;
 }

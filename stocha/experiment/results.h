@@ -30,6 +30,15 @@ enum class RunStatus : uint8_t {
   kFinished,
 };
 
+// A validation in the course of a run.
+struct ValidationPoint {
+  int64_t tokens = 0;  // trained on before it
+  double loss = kNotKnown;
+  std::string activation;
+  bool as_trained = false;      // with an activation of the steps just before or after it
+  double sparsity = kNotKnown;  // mean of the layers
+};
+
 struct RunResult {
   std::string run;  // the folder's name, which no other run has
   std::string setting;
@@ -49,12 +58,14 @@ struct RunResult {
   double train_loss = kNotKnown;              // mean of the last 1 % of steps
   double sparsity = kNotKnown;                // mean of the layers, in that last validation
   std::vector<double> sparsity_by_layer;
-  double seconds = 0;               // of training steps; validation and checkpoints aside
-  double tokens_per_s = kNotKnown;  // median
+  std::vector<ValidationPoint> validations;  // in the order they were made
+  double seconds = 0;                        // of training steps; validation and checkpoints aside
+  double tokens_per_s = kNotKnown;           // median
 };
 
-// Fills in what the run's metrics say.
-void AddMetrics(const Recipe& recipe, const RunMetrics& metrics, RunResult* result);
+// Fills in what the run's metrics say. recipe: the run's; model: what it trains.
+void AddMetrics(const Recipe& recipe, const ModelConfig& model, const RunMetrics& metrics,
+                RunResult* result);
 
 // The runs of one arm at one setting, together.
 struct GroupResult {

@@ -53,6 +53,9 @@ TEST(ResultsTest, RunsAreReadBackAsTheyWere) {
   results.facts["commit"] = "abc";
   results.runs = {Finished(1, 0.25, 4)};
   results.runs[0].sparsity_by_layer = {0.25, 0.75};
+  results.runs[0].validations = {
+      {.tokens = 8, .loss = 5, .activation = "silu", .as_trained = true, .sparsity = 0.25},
+      {.tokens = 16}};
   results.runs.push_back({.run = "b", .status = RunStatus::kFailed, .error = "it broke"});
   const std::string json = ToJson(results, {SumUp(kGroup, results.runs)});
   ExperimentResults read = ParseResults(json, "results.json");
@@ -107,7 +110,8 @@ TEST(ResultsTest, MetricsGiveLossesBeforeAtAndAfterTheSwitch) {
                          {.step = 2, .loss = 5, .activation = "relu"},
                          {.step = 4, .loss = 4, .activation = "relu", .sparsity = {0.5}}};
   RunResult result;
-  AddMetrics(RecipeWithSwitch(), metrics, &result);
+  const Recipe recipe = RecipeWithSwitch();
+  AddMetrics(recipe, recipe.model, metrics, &result);
   EXPECT_EQ(result.val_loss_before_switch, 3);
   EXPECT_EQ(result.val_loss_at_switch, 5);
   EXPECT_EQ(result.val_loss, 4);
@@ -118,6 +122,25 @@ TEST(ResultsTest, MetricsGiveLossesBeforeAtAndAfterTheSwitch) {
   // Attention 4 * 8 * 8, feed-forward 3 * 8 * 16, three norms of 8; the embedding 10 * 8.
   EXPECT_EQ(result.body_params, 256 + 384 + 24);
   EXPECT_EQ(result.params, result.body_params + 80);
+  ASSERT_EQ(result.validations.size(), 3U);
+  EXPECT_EQ(result.validations[0].tokens, 8);
+  EXPECT_EQ(result.validations[1].loss, 5);
+  EXPECT_EQ(result.validations[2].sparsity, 0.5);
+  for (const ValidationPoint& validation : result.validations) {
+    EXPECT_TRUE(validation.as_trained) << validation.activation;
+  }
+}
+
+TEST(ResultsTest, AValidationWithWhatIsNotTrainedIsMarked) {
+  RunMetrics metrics;
+  metrics.steps = {{.step = 0, .loss = 2, .activation = "silu", .tokens = 4, .tokens_per_s = 2}};
+  metrics.validations = {{.step = 1, .loss = 3, .activation = "silu"},
+                         {.step = 1, .loss = 5, .activation = "relu"}};
+  RunResult result;
+  const Recipe recipe = RecipeWithSwitch();
+  AddMetrics(recipe, recipe.model, metrics, &result);
+  EXPECT_TRUE(result.validations[0].as_trained);
+  EXPECT_FALSE(result.validations[1].as_trained);
 }
 
 }  // namespace

@@ -29,9 +29,9 @@ int64_t TokensOf(const Recipe& recipe) {
   return recipe.steps * recipe.batch_size * recipe.sequence_length;
 }
 
-double WorkOf(const Recipe& recipe) {
-  const int64_t parameters = std::max<int64_t>(1, CountParameters(recipe.model));
-  return static_cast<double>(TokensOf(recipe)) * static_cast<double>(parameters);
+double WorkOf(const RunGroup& group) {
+  const int64_t parameters = std::max<int64_t>(1, CountParameters(group.model));
+  return static_cast<double>(TokensOf(group.recipe)) * static_cast<double>(parameters);
 }
 
 class Runner {
@@ -49,7 +49,7 @@ class Runner {
                       {"recipe_sha256", options.recipe_sha256}};
     for (const RunGroup& group : experiment.groups) {
       all_tokens_ += TokensOf(group.recipe) * static_cast<int64_t>(group.num_runs());
-      all_work_ += WorkOf(group.recipe) * static_cast<double>(group.num_runs());
+      all_work_ += WorkOf(group) * static_cast<double>(group.num_runs());
     }
   }
 
@@ -81,13 +81,13 @@ class Runner {
       const Recipe recipe = group.RecipeOf(run);
       ++number_;
       if (IsDue(name)) Train(group, run, name, recipe);
-      work_done_ += WorkOf(recipe);
+      work_done_ += WorkOf(group);
     }
   }
 
   void Skip(const RunGroup& group) {
     number_ += group.seeds.size() - 1;
-    work_done_ += WorkOf(group.recipe) * static_cast<double>(group.seeds.size() - 1);
+    work_done_ += WorkOf(group) * static_cast<double>(group.seeds.size() - 1);
   }
 
   bool IsDue(const std::string& name) {
@@ -109,8 +109,8 @@ class Runner {
     result.status = RunStatus::kRunning;
     result.error.clear();
     result.commit = commit_;
-    Finish(recipe, &result);
-    const int exit_code = RunTrainer(name, recipe);
+    Finish(group, recipe, &result);
+    const int exit_code = RunTrainer(group, name, recipe);
     const bool finished = exit_code == 0 && fs::exists(folder_.run(name) / "final/config.json");
     if (finished) {
       result.status = RunStatus::kFinished;
@@ -122,7 +122,7 @@ class Runner {
       if (result.error.empty()) result.error = fmt::format("exit status {}", exit_code);
       observer_->OnNote(name + " failed: " + result.error);
     }
-    Finish(recipe, &result);
+    Finish(group, recipe, &result);
     if (!finished) return;
     // Weights stay in final/; optimizer states would fill the disk, run by run.
     std::error_code ignored;
@@ -131,7 +131,7 @@ class Runner {
                                   result.val_loss, result.activation, 100 * result.sparsity));
   }
 
-  int RunTrainer(const std::string& name, const Recipe& recipe) {
+  int RunTrainer(const RunGroup& group, const std::string& name, const Recipe& recipe) {
     std::vector<std::string> arguments = {options_.trainer.string(), folder_.recipe(name).string(),
                                           "--output", folder_.run(name).string()};
     std::error_code error;
@@ -144,7 +144,7 @@ class Runner {
       const std::optional<int> exit_code = child.Wait(kLookSeconds);
       if (const std::optional<StepMetrics> step = LastStep(metrics)) {
         if (!first_step) first_step = step->step;
-        Show(name, recipe, *step, (step->step - *first_step) * tokens_a_step);
+        Show(group, name, *step, (step->step - *first_step) * tokens_a_step);
         if (exit_code) tokens_ += (step->step - *first_step) * tokens_a_step;
       }
       if (exit_code) return *exit_code;
@@ -154,22 +154,23 @@ class Runner {
     }
   }
 
-  void Show(const std::string& name, const Recipe& recipe, const StepMetrics& step,
+  void Show(const RunGroup& group, const std::string& name, const StepMetrics& step,
             int64_t tokens) const {
-    const double share = static_cast<double>(step.step + 1) / static_cast<double>(recipe.steps);
+    const double share =
+        static_cast<double>(step.step + 1) / static_cast<double>(group.recipe.steps);
     observer_->OnProgress(
-        {.share = (work_done_ + share * WorkOf(recipe)) / all_work_,
+        {.share = (work_done_ + share * WorkOf(group)) / all_work_,
          .tokens = tokens_ + tokens,
          .all_tokens = all_tokens_,
          .note = fmt::format("{}/{} {}, step {}/{}, {}", number_, experiment_.num_runs(), name,
-                             step.step + 1, recipe.steps, ShownLoss(step))});
+                             step.step + 1, group.recipe.steps, ShownLoss(step))});
   }
 
   // Brings the result up to what the run's folder says, and saves all.
-  void Finish(const Recipe& recipe, RunResult* result) {
+  void Finish(const RunGroup& group, const Recipe& recipe, RunResult* result) {
     std::error_code error;
     const fs::path run = folder_.run(result->run);
-    AddMetrics(recipe,
+    AddMetrics(recipe, group.model,
                fs::exists(run / "metrics.jsonl", error) ? ReadRunMetrics(run) : RunMetrics{},
                result);
     Save();
@@ -179,6 +180,10 @@ class Runner {
     WriteFile(folder_.results(), ToJson(results_, Groups()));
     WriteFile(folder_.report(),
               RenderExperimentReport(results_, Groups(), folder_.path() / "runs"));
+    for (const PlotFile& plot : RenderExperimentPlots(results_, Groups())) {
+      MakeDirectories(folder_.plots());
+      WriteFile(folder_.plots() / plot.name, plot.svg);
+    }
   }
 
   std::vector<GroupResult> Groups() const {

@@ -52,22 +52,27 @@ void Tokenize(const std::vector<std::string>& files, const std::string& tokenize
 
 }  // namespace
 
-void CompleteVocabularies(Experiment* experiment) {
+void CompleteModels(Experiment* experiment) {
   std::map<std::string, int64_t> sizes;  // of the tokenizers read so far
   for (RunGroup& group : experiment->groups) {
     Recipe& recipe = group.recipe;
-    if (recipe.model.vocab_size != 0 || recipe.tokenizer.empty()) continue;
-    if (!recipe.init_from.empty() && recipe.model == ModelConfig{}) continue;  // its own
-    std::error_code error;
-    if (!fs::exists(recipe.tokenizer, error)) {
-      throw Error({.where = recipe.tokenizer,
-                   .what = "no such tokenizer",
-                   .hint = "train one on the text with tools/train_tokenizer.py"});
+    if (!recipe.init_from.empty() && recipe.model == ModelConfig{}) {
+      group.model = ReadModelConfig(fs::path(recipe.init_from) / "config.json");
+      continue;
     }
-    if (!sizes.contains(recipe.tokenizer)) {
-      sizes[recipe.tokenizer] = Tokenizer::FromFile(recipe.tokenizer).vocab_size();
+    if (recipe.model.vocab_size == 0 && !recipe.tokenizer.empty()) {
+      std::error_code error;
+      if (!fs::exists(recipe.tokenizer, error)) {
+        throw Error({.where = recipe.tokenizer,
+                     .what = "no such tokenizer",
+                     .hint = "train one on the text with tools/train_tokenizer.py"});
+      }
+      if (!sizes.contains(recipe.tokenizer)) {
+        sizes[recipe.tokenizer] = Tokenizer::FromFile(recipe.tokenizer).vocab_size();
+      }
+      recipe.model.vocab_size = sizes[recipe.tokenizer];
     }
-    recipe.model.vocab_size = sizes[recipe.tokenizer];
+    group.model = recipe.model;
   }
 }
 

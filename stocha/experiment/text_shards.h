@@ -10,9 +10,10 @@
 
 namespace stocha {
 
-// Gives every model that leaves vocab_size to its tokenizer that number. Throws Error when a
-// tokenizer cannot be read.
-void CompleteVocabularies(Experiment* experiment);
+// Gives every group its model: one that leaves vocab_size to its tokenizer has that number, one
+// that starts from another has its shape. Throws Error when tokenizer or config.json cannot be
+// read.
+void CompleteModels(Experiment* experiment);
 
 // Makes FOLDER/train.tokens and validation.tokens with `stocha tokenize` unless they are there, and
 // returns what they are: names and SHA-256 of tokenizer and files, and the shards' tokens. Throws

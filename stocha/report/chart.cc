@@ -183,8 +183,11 @@ std::string EndLabels(const Chart& chart, const ChartLayout& layout) {
   }
   std::string out;
   for (const Placed& label : placed) {
-    out += PathElement(CurveClass(*label.series), "",
-                       fmt::format("M{:.1f} {:.1f}h16", layout.right() + 6, label.y));
+    const double x = layout.right() + 6;
+    out += IsMarkers(*label.series) ? PathElement(MarkerClass(*label.series), "",
+                                                  MarkerPath(label.series->pattern, x + 8, label.y))
+                                    : PathElement(CurveClass(*label.series), "",
+                                                  fmt::format("M{:.1f} {:.1f}h16", x, label.y));
     out += Text("label", layout.right() + kEndSwatch, label.y + 4, EndLabel(chart, *label.series));
   }
   return out;

@@ -30,6 +30,15 @@ std::string EndPage() {
   return fmt::format("<script>{}</script>\n</body>\n</html>\n", kPageScript);
 }
 
+std::string RenderChartFile(const Chart& chart) {
+  std::string svg = RenderChart(chart);
+  svg.insert(svg.find('>') + 1, fmt::format("<style>{}svg.chart{{background:var(--paper);"
+                                            "font-family:system-ui,sans-serif}}</style>",
+                                            kPageStyle));
+  svg.insert(std::string_view("<svg").size(), " xmlns=\"http://www.w3.org/2000/svg\"");
+  return svg;
+}
+
 void AddFacts(const Facts& facts, std::string* out) {
   if (facts.empty()) return;
   *out += "<dl>\n";

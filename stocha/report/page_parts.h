@@ -19,6 +19,9 @@ std::string EndPage();
 
 void AddFacts(const Facts& facts, std::string* out);
 
+// A chart as a file of its own, for a page of Markdown.
+std::string RenderChartFile(const Chart& chart);
+
 // Up to the figure's drawing; whoever draws it closes <figure>.
 void BeginFigure(std::string_view title, std::string_view note, std::string* out);
 void AddSmallFigure(const Chart& chart, std::string_view title, std::string_view note,
