@@ -31,12 +31,13 @@ std::string EndPage() {
 }
 
 std::string RenderChartFile(const Chart& chart) {
-  std::string svg = RenderChart(chart);
-  svg.insert(svg.find('>') + 1, fmt::format("<style>{}svg.chart{{background:var(--paper);"
-                                            "font-family:system-ui,sans-serif}}</style>",
-                                            kPageStyle));
-  svg.insert(std::string_view("<svg").size(), " xmlns=\"http://www.w3.org/2000/svg\"");
-  return svg;
+  constexpr int kMargin = 16;  // fonts are wider than the layout thinks, now and then
+  return fmt::format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"file\" width=\"{0}\" height=\"{1}\" "
+      "viewBox=\"{2} {2} {0} {1}\"><style>{3}svg.file{{background:var(--paper);"
+      "font-family:system-ui,sans-serif}}</style>\n{4}</svg>\n",
+      chart.width + 2 * kMargin, chart.height + 2 * kMargin, -kMargin, kPageStyle,
+      RenderChart(chart));
 }
 
 void AddFacts(const Facts& facts, std::string* out) {
