@@ -41,7 +41,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (const auto check : {&CheckChoices, &CheckWords, &CheckQuestions}) {
     try {
       check(text);
-    } catch (const stocha::Error&) {  // refused
+    } catch (const stocha::Error&) {
+      continue;  // refused
     }
   }
   return 0;

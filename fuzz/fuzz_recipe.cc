@@ -23,6 +23,18 @@ void CheckRecipe(const stocha::Recipe& recipe) {
   }
 }
 
+// No recipe may be an experiment.
+bool IsRecipe(std::string_view text) {
+  stocha::Recipe recipe;
+  try {
+    recipe = stocha::ParseRecipe(text, "recipe.toml", "/recipes");
+  } catch (const stocha::Error&) {
+    return false;
+  }
+  CheckRecipe(recipe);
+  return true;
+}
+
 void CheckGroup(const stocha::RunGroup& group) {
   if (group.name().find('/') != std::string::npos) std::abort();  // it becomes a folder
   size_t runs = 0;
@@ -38,12 +50,7 @@ void CheckGroup(const stocha::RunGroup& group) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  try {
-    CheckRecipe(stocha::ParseRecipe(text, "recipe.toml", "/recipes"));
-    return 0;
-  } catch (const stocha::Error&) {
-    // No recipe; an experiment perhaps.
-  }
+  if (IsRecipe(text)) return 0;
   stocha::Experiment experiment;
   try {
     experiment =
