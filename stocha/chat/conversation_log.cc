@@ -43,7 +43,7 @@ ConversationLog::ConversationLog(std::filesystem::path path, std::string setting
 ConversationLog::~ConversationLog() {
   try {
     Flush();
-  } catch (const std::exception&) {
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch)
     // What is not written is answered again by the next run.
   }
   close(fd_);

@@ -128,6 +128,7 @@ OrderedJson RunQa(EvalRun& run, int64_t task, const std::string& file) {
   AnswerMissing(run, task, questions, options);
 
   std::vector<std::vector<std::string>> samples;
+  samples.reserve(questions.asked.size());
   for (int64_t i = 0; i < std::ssize(questions.asked); ++i) {
     samples.push_back(ReadAnswers(run, task, std::ssize(questions.shots) + i));
   }

@@ -101,6 +101,7 @@ OrderedJson RunLambada(EvalRun& run, int64_t task, const std::string& file) {
     return EncodeLastWord(run.tokenizer, examples[i], positions, NameExample(file, i));
   });
   std::vector<ContinuationScore> scores;
+  scores.reserve(examples.size());
   for (size_t i = 0; i < examples.size(); ++i) {
     scores.push_back(ReadScores(run, task, static_cast<int64_t>(i), 1).front());
   }

@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cholesky_solve.h>
 #include <ATen/ops/linalg_cholesky.h>
+#include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
@@ -18,14 +19,27 @@ namespace {
 
 constexpr double kRidge = 0.01;
 
-// What a layer's tokens add up to, each scaled by 1 / |stream + y'|; f32.
+// What a layer's tokens add up to, each scaled by 1 / |t|; f32.
 struct Moments {
   at::Tensor hidden_hidden;  // h h^T, [intermediate_size, intermediate_size]
-  at::Tensor hidden_target;  // h y'^T, [intermediate_size, hidden_size]
-  double target_target = 0;  // |y'|^2
+  at::Tensor hidden_target;  // h y^T, y = t - s, [intermediate_size, hidden_size]
+  double target_target = 0;  // |y|^2
+
+  explicit Moments(const ModelConfig& config)
+      : hidden_hidden(at::zeros({config.intermediate_size, config.intermediate_size})),
+        hidden_target(at::zeros({config.intermediate_size, config.hidden_size})) {}
+
+  void Add(const at::Tensor& hidden, const at::Tensor& y, const at::Tensor& t) {
+    const at::Tensor scale = t.square().sum(1, /*keepdim=*/true).rsqrt();
+    const at::Tensor h = hidden * scale;
+    const at::Tensor target = y * scale;
+    hidden_hidden.addmm_(h.t(), h);
+    hidden_target.addmm_(h.t(), target);
+    target_target += target.square().sum().item<float>();
+  }
 };
 
-// The sum of |W h - y'|^2, `w` being W^T.
+// The sum of |W h - y|^2, `w` being W^T.
 double SquaredError(const Moments& moments, const at::Tensor& w) {
   const double quadratic = (at::mm(moments.hidden_hidden, w) * w).sum().item<float>();
   return moments.target_target - 2 * (moments.hidden_target * w).sum().item<float>() + quadratic;
@@ -39,14 +53,41 @@ at::Tensor Solve(const Moments& moments, const at::Tensor& w0) {
   return at::cholesky_solve(right, at::linalg_cholesky(left)).to(at::kFloat);
 }
 
-void AddMoments(const at::Tensor& hidden, const at::Tensor& y, const at::Tensor& stream,
-                Moments* moments) {
-  const at::Tensor scale = (stream + y).square().sum(1, /*keepdim=*/true).rsqrt();
-  const at::Tensor h = hidden * scale;
-  const at::Tensor target = y * scale;
-  moments->hidden_hidden.addmm_(h.t(), h);
-  moments->hidden_target.addmm_(h.t(), target);
-  moments->target_target += target.square().sum().item<float>();
+// Some sequences on their way through both models.
+struct Walk {
+  int64_t sequence;    // tokens of each
+  at::Tensor teacher;  // its stream, f32
+  at::Tensor student;
+  at::Tensor x;  // the input of the student's FFN
+};
+
+std::vector<Walk> Start(const Transformer& student, const Teacher& teacher, const BatchOrder& order,
+                        const Recipe& recipe, int64_t step) {
+  std::vector<Walk> walks;
+  const int64_t micro = MicroBatchSize(recipe);
+  const int64_t windows = (recipe.fit_tokens - 1) / recipe.sequence_length + 1;
+  for (int64_t first = 0; first < windows; first += micro) {
+    const int64_t count = std::min(micro, windows - first);
+    const Batch batch = ReadBatch(count, recipe.sequence_length, [&](int64_t i, auto window) {
+      order.ReadShuffled(static_cast<uint64_t>(step * recipe.batch_size + first + i), window);
+    });
+    walks.push_back({.sequence = recipe.sequence_length,
+                     .teacher = teacher.model().Embed(batch.ids),
+                     .student = student.Embed(batch.ids),
+                     .x = {}});
+  }
+  return walks;
+}
+
+// Takes the teacher behind the layer and the student before its FFN.
+void Advance(const Transformer& student, const ForwardOptions& options, const Teacher& teacher,
+             int layer, Walk* walk) {
+  const NormedSum theirs =
+      teacher.model().BeforeFeedForward(walk->teacher, walk->sequence, layer, teacher.options());
+  walk->teacher = theirs.sum + teacher.model().FeedForward(theirs.normed, layer, teacher.options());
+  const NormedSum ours = student.BeforeFeedForward(walk->student, walk->sequence, layer, options);
+  walk->student = ours.sum;
+  walk->x = ours.normed;
 }
 
 }  // namespace
@@ -55,38 +96,32 @@ DownFit FitDown(const Transformer& student, const Teacher& teacher, const BatchO
                 const Recipe& recipe, int64_t step) {
   const c10::NoGradGuard no_grad;
   const ModelConfig& config = student.config();
-  std::vector<Moments> layers(config.num_hidden_layers);
-  for (Moments& layer : layers) {
-    layer.hidden_hidden = at::zeros({config.intermediate_size, config.intermediate_size});
-    layer.hidden_target = at::zeros({config.intermediate_size, config.hidden_size});
-  }
   ForwardOptions options;
   options.activation = FinalActivation(recipe);
   options.compute_type = recipe.compute_type;
   options.weights = student.CastWeights(recipe.compute_type);
-  const int64_t micro = MicroBatchSize(recipe);
-  const int64_t windows = (recipe.fit_tokens - 1) / recipe.sequence_length + 1;
-  for (int64_t first = 0; first < windows; first += micro) {
-    const int64_t count = std::min(micro, windows - first);
-    const Batch batch = ReadBatch(count, recipe.sequence_length, [&](int64_t i, auto window) {
-      order.ReadShuffled(static_cast<uint64_t>(step * recipe.batch_size + first + i), window);
-    });
-    teacher.Hidden(batch.ids, [&](int layer, const at::Tensor& x, const at::Tensor& y,
-                                  const at::Tensor& stream) {
-      AddMoments(student.GatedHidden(x, layer, options).to(at::kFloat), y.to(at::kFloat), stream,
-                 &layers[layer]);
-    });
-  }
+  std::vector<Walk> walks = Start(student, teacher, order, recipe, step);
+  int64_t tokens = 0;
+  for (const Walk& walk : walks) tokens += walk.student.size(0);
+  const double parts = static_cast<double>(tokens * config.num_hidden_layers);
   DownFit fit;
-  const double parts =
-      static_cast<double>(windows * recipe.sequence_length * config.num_hidden_layers);
   for (int layer = 0; layer < config.num_hidden_layers; ++layer) {
-    const at::Tensor down = student.Weight(TensorRole::kDown, layer);
+    Moments moments(config);
+    for (Walk& walk : walks) {
+      Advance(student, options, teacher, layer, &walk);
+      moments.Add(student.GatedHidden(walk.x, layer, options).to(at::kFloat),
+                  walk.teacher - walk.student, walk.teacher);
+    }
+    const at::Tensor down = student.Weight(TensorRole::kDown, layer).detach();
     const at::Tensor w0 = down.t().contiguous();
-    const at::Tensor w = Solve(layers[layer], w0);
-    fit.error_before += SquaredError(layers[layer], w0) / parts;
-    fit.error_after += SquaredError(layers[layer], w) / parts;
-    down.detach().copy_(w.t());
+    const at::Tensor w = Solve(moments, w0);
+    fit.error_before += SquaredError(moments, w0) / parts;
+    fit.error_after += SquaredError(moments, w) / parts;
+    down.copy_(w.t());
+    const at::Tensor cast = down.to(walks[0].x.scalar_type());
+    for (Walk& walk : walks) {
+      walk.student.add_(at::linear(student.GatedHidden(walk.x, layer, options), cast));
+    }
   }
   return fit;
 }

@@ -1,5 +1,5 @@
-// A feed-forward layer whose activation has changed, fitted to what it computed before, in closed
-// form.
+// Feed-forward layers whose activation has changed, fitted to what the model computed before, in
+// closed form.
 #ifndef STOCHA_TRAIN_FIT_DOWN_H_
 #define STOCHA_TRAIN_FIT_DOWN_H_
 
@@ -12,22 +12,24 @@
 
 namespace stocha {
 
-// AccumulateLayerwise's error on the tokens of the fit.
+// |stream - teacher's|^2 / |teacher's|^2 behind a layer's FFN, the mean over the tokens of the fit
+// and over layers, those before the layer being fitted already.
 struct DownFit {
-  double error_before = 0;
+  double error_before = 0;  // had the layer kept its projection
   double error_after = 0;
 };
 
-// Sets every layer's down projection to the W that minimises, over recipe.fit_tokens tokens from
-// those that step `step` reads on,
+// Sets every layer's down projection, from the first layer on, to the W that minimises, over
+// recipe.fit_tokens tokens from those that step `step` reads on,
 //
-//   sum |W h - y'|^2 / |stream + y'|^2  +  r |W - W0|^2
+//   sum |s + W h - t|^2 / |t|^2  +  r |W - W0|^2
 //
-// h being act(gate) * up of the student, with the exported model's activation, on the teacher's
-// input to the layer; y' the teacher's output, and the stream what it is added to; W0 the
-// projection as it is; r a hundredth of the mean over neurons of the sum of h^2 / |stream + y'|^2
-// (ridge regression, solved in f64 by Cholesky's factors). Takes 4 bytes * layers *
-// intermediate_size * (intermediate_size + hidden_size) of memory while it runs.
+// t being the teacher's residual stream behind the layer; s the student's before the layer's FFN,
+// with all that the layers fitted before it have added; h act(gate) * up of the student there, with
+// the exported model's activation; W0 the projection as it is; r a hundredth of the mean over
+// neurons of the sum of h^2 / |t|^2 (ridge regression, solved in f64 by Cholesky's factors). So a
+// layer makes up for what those before it got wrong, too. Takes, while it runs, 12 bytes *
+// fit_tokens * hidden_size and 20 bytes * intermediate_size^2 of memory, about.
 DownFit FitDown(const Transformer& student, const Teacher& teacher, const BatchOrder& order,
                 const Recipe& recipe, int64_t step);
 

@@ -1,6 +1,7 @@
 #include "stocha/train/fit_down.h"
 
 #include <ATen/TensorOperators.h>
+#include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -30,16 +31,33 @@ class FitDownTest : public TaughtRunTest {
   std::vector<TokenShard> shards_;
 };
 
-// The error by AccumulateLayerwise's own arithmetic, on the tokens of the fit.
-double Error(const Transformer& student, const Teacher& teacher, const BatchOrder& order,
-             const Recipe& recipe) {
+// The residual stream behind each layer, on the tokens of the fit.
+std::vector<at::Tensor> Streams(const Transformer& model, const Activation& activation,
+                                const BatchOrder& order, const Recipe& recipe) {
+  const c10::NoGradGuard no_grad;
   const int64_t windows = (recipe.fit_tokens - 1) / recipe.sequence_length + 1;
   const Batch batch = ReadBatch(windows, recipe.sequence_length, [&](int64_t i, auto window) {
     order.ReadShuffled(static_cast<uint64_t>(i), window);
   });
+  std::vector<at::Tensor> streams;
   ForwardOptions options;
-  options.weights = student.CastWeights(ComputeType::kF32);
-  return AccumulateLayerwise(student, teacher, batch.ids, options, 1);
+  options.activation = activation;
+  options.weights = model.CastWeights(ComputeType::kF32);
+  options.feed_forward_observer = [&](int, const at::Tensor&, const at::Tensor& y,
+                                      const at::Tensor& stream) { streams.push_back(stream + y); };
+  model.Hidden(batch.ids, options);
+  return streams;
+}
+
+// |ours - theirs|^2 / |theirs|^2 behind each layer, the mean over tokens.
+std::vector<double> Errors(const std::vector<at::Tensor>& ours,
+                           const std::vector<at::Tensor>& theirs) {
+  std::vector<double> errors;
+  for (size_t i = 0; i < ours.size(); ++i) {
+    const at::Tensor shares = (ours[i] - theirs[i]).square().sum(1) / theirs[i].square().sum(1);
+    errors.push_back(shares.mean().item<float>());
+  }
+  return errors;
 }
 
 TEST_F(FitDownTest, LowersTheErrorByWhatItSays) {
@@ -48,21 +66,38 @@ TEST_F(FitDownTest, LowersTheErrorByWhatItSays) {
   const Teacher of_it(checkpoint, ComputeType::kF32);
   const Transformer student(checkpoint.config, LoadWeights(checkpoint));
   const BatchOrder order(shards_, recipe.sequence_length, recipe.seed);
-  const double before = Error(student, of_it, order, recipe);
-  const DownFit fit = FitDown(student, of_it, order, recipe, /*step=*/0);
-  const double after = Error(student, of_it, order, recipe);
-  EXPECT_NEAR(fit.error_before, before, 1e-4 * before);
-  EXPECT_NEAR(fit.error_after, after, 1e-3 * before);
-  EXPECT_LT(after, 0.5 * before);
+  const std::vector<at::Tensor> theirs =
+      Streams(of_it.model(), checkpoint.config.activation, order, recipe);
   const std::vector<at::Tensor> old = LoadWeights(checkpoint);
+  const DownFit fit = FitDown(student, of_it, order, recipe, /*step=*/0);
+  const std::vector<double> after = Errors(Streams(student, {}, order, recipe), theirs);
+
+  double sum_before = 0;
+  double sum_after = 0;
+  const int layers = student.config().num_hidden_layers;
+  for (int layer = 0; layer < layers; ++layer) {
+    // The layers before it fitted, it and those behind it as they were.
+    std::vector<at::Tensor> weights;
+    for (size_t i = 0; i < old.size(); ++i) {
+      const bool fitted = student.specs()[i].layer < layer;
+      weights.push_back(fitted ? student.weights()[i].detach().clone() : old[i].clone());
+    }
+    const Transformer partly(checkpoint.config, weights);
+    const double before = Errors(Streams(partly, {}, order, recipe), theirs)[layer];
+    EXPECT_LT(after[layer], 0.7 * before) << layer;
+    sum_before += before / layers;
+    sum_after += after[layer] / layers;
+  }
+  EXPECT_NEAR(fit.error_before, sum_before, 1e-3 * sum_before);
+  EXPECT_NEAR(fit.error_after, sum_after, 1e-3 * sum_before);
   for (size_t i = 0; i < old.size(); ++i) {
     const bool same = old[i].equal(student.weights()[i]);
     EXPECT_EQ(same, student.specs()[i].role != TensorRole::kDown) << student.specs()[i].name;
   }
 }
 
-// Near the fit no direction leads down: whatever is added to a projection, the error grows, but for
-// what the ridge has kept back.
+// Near the fit no direction leads down: whatever is added to a projection, the error behind its
+// layer grows, but for what the ridge has kept back.
 TEST_F(FitDownTest, NoProjectionNearbyIsBetter) {
   const Checkpoint checkpoint = OpenCheckpoint(teacher());
   const Recipe recipe = Pupil();
@@ -70,9 +105,12 @@ TEST_F(FitDownTest, NoProjectionNearbyIsBetter) {
   const Transformer student(checkpoint.config, LoadWeights(checkpoint));
   const BatchOrder order(shards_, recipe.sequence_length, recipe.seed);
   FitDown(student, of_it, order, recipe, /*step=*/0);
-  const double fitted = Error(student, of_it, order, recipe);
+  const std::vector<at::Tensor> theirs =
+      Streams(of_it.model(), checkpoint.config.activation, order, recipe);
+  const std::vector<double> fitted = Errors(Streams(student, {}, order, recipe), theirs);
   for (size_t i = 0; i < student.specs().size(); ++i) {
     if (student.specs()[i].role != TensorRole::kDown) continue;
+    const int layer = student.specs()[i].layer;
     for (const float sign : {-1.0f, 1.0f}) {
       std::vector<at::Tensor> weights;
       for (const at::Tensor& weight : student.weights()) weights.push_back(weight.detach().clone());
@@ -80,7 +118,8 @@ TEST_F(FitDownTest, NoProjectionNearbyIsBetter) {
       for (int64_t j = 0; j < weights[i].numel(); ++j) {
         values[j] += sign * 0.02f * std::sin(static_cast<float>(7 * j));
       }
-      EXPECT_GT(Error(Transformer(checkpoint.config, weights), of_it, order, recipe), fitted);
+      const Transformer moved(checkpoint.config, weights);
+      EXPECT_GT(Errors(Streams(moved, {}, order, recipe), theirs)[layer], fitted[layer]) << layer;
     }
   }
 }

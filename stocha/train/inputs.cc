@@ -141,8 +141,10 @@ void TrainingInputs::CheckTeacher() const {
     return "num_hidden_layers " + std::to_string(config.num_hidden_layers) + ", hidden_size " +
            std::to_string(config.hidden_size);
   };
-  if (recipe_.layerwise_until > 0 && layers(teacher) != layers(model)) {
-    fail("layer-wise, the teacher must have the model's layers", layers(teacher), layers(model));
+  const bool by_layers = recipe_.layerwise_until > 0 || recipe_.fit_tokens > 0;
+  if (by_layers && layers(teacher) != layers(model)) {
+    fail("layer by layer, the teacher must have the model's layers", layers(teacher),
+         layers(model));
   }
 }
 

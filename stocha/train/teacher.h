@@ -18,7 +18,10 @@ class Teacher {
   // Reads the weights; the checkpoint is not needed afterwards.
   Teacher(const Checkpoint& checkpoint, ComputeType compute_type);
 
+  const Transformer& model() const { return model_; }
   const ModelConfig& config() const { return model_.config(); }
+  // Of its passes, with its weights.
+  const ForwardOptions& options() const { return options_; }
   // [vocab_size, hidden_size] of the compute type.
   const at::Tensor& head() const { return options_.weights->head; }
   // The last norm's output, [tokens, hidden_size] of the compute type. ids: [sequences, tokens of

@@ -195,9 +195,13 @@ TEST_F(TeacherTest, WhatCannotTeachIsRefused) {
   TrainIn("shallow", other);
   recipe.teacher = (folder_ / "shallow/final").string();
   EXPECT_EQ(ErrorOf(recipe), "");  // for its distributions it serves
+  Recipe fitted = recipe;
+  fitted.fit_tokens = 100;
   recipe.layerwise_until = 0.5;
-  EXPECT_NE(ErrorOf(recipe).find("must have the model's layers: got num_hidden_layers 1"),
-            std::string::npos);
+  for (const Recipe& by_layers : {recipe, fitted}) {
+    EXPECT_NE(ErrorOf(by_layers).find("must have the model's layers: got num_hidden_layers 1"),
+              std::string::npos);
+  }
 }
 
 }  // namespace

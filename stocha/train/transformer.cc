@@ -119,7 +119,7 @@ at::Tensor Transformer::FeedForward(const at::Tensor& x, int layer,
   return Linear(GatedHidden(x, layer, options), options.weights->layers[layer].down);
 }
 
-Transformer::Stream Transformer::Block(const Stream& stream, int layer, const Pass& pass) const {
+NormedSum Transformer::BeforeFeedForward(const Stream& stream, int layer, const Pass& pass) const {
   const double epsilon = config_.rms_norm_eps;
   const at::Tensor input_norm = Weight(TensorRole::kInputNorm, layer);
   NormedSum at_attention;
@@ -128,8 +128,12 @@ Transformer::Stream Transformer::Block(const Stream& stream, int layer, const Pa
   } else {
     at_attention = {stream.x, RmsNorm(stream.x, input_norm, epsilon, pass.type)};
   }
-  const NormedSum at_ffn = AddRmsNorm(at_attention.sum, Attention(at_attention.normed, layer, pass),
-                                      Weight(TensorRole::kPostAttentionNorm, layer), epsilon);
+  return AddRmsNorm(at_attention.sum, Attention(at_attention.normed, layer, pass),
+                    Weight(TensorRole::kPostAttentionNorm, layer), epsilon);
+}
+
+Transformer::Stream Transformer::Block(const Stream& stream, int layer, const Pass& pass) const {
+  const NormedSum at_ffn = BeforeFeedForward(stream, layer, pass);
   const at::Tensor y = FeedForward(at_ffn.normed, layer, pass.options);
   if (pass.options.feed_forward_observer) {
     pass.options.feed_forward_observer(layer, at_ffn.normed, y, at_ffn.sum);
@@ -148,11 +152,24 @@ Transformer::Stream Transformer::CheckpointedBlock(const Stream& stream, int lay
   });
 }
 
+at::Tensor Transformer::Embed(const at::Tensor& ids) const {
+  return at::embedding(Weight(TensorRole::kEmbedding, -1), ids.reshape({-1}));
+}
+
+Transformer::Pass Transformer::MakePass(int64_t sequence, const ForwardOptions& options) const {
+  return {.options = options,
+          .rope = MakeRopeTables(sequence),
+          .type = ScalarTypeOf(options.compute_type)};
+}
+
+NormedSum Transformer::BeforeFeedForward(const at::Tensor& stream, int64_t sequence, int layer,
+                                         const ForwardOptions& options) const {
+  return BeforeFeedForward(Stream{stream, {}}, layer, MakePass(sequence, options));
+}
+
 at::Tensor Transformer::Hidden(const at::Tensor& ids, const ForwardOptions& options) const {
-  const Pass pass = {.options = options,
-                     .rope = MakeRopeTables(ids.size(1)),
-                     .type = ScalarTypeOf(options.compute_type)};
-  Stream stream = {at::embedding(Weight(TensorRole::kEmbedding, -1), ids.reshape({-1})), {}};
+  const Pass pass = MakePass(ids.size(1), options);
+  Stream stream = {Embed(ids), {}};
   // A checkpointed block is recorded where its input is, even when the embedding is not trained.
   if (options.checkpoint_blocks && c10::GradMode::is_enabled()) stream.x.requires_grad_();
   for (int layer = 0; layer < config_.num_hidden_layers; ++layer) {

@@ -21,6 +21,7 @@
 #include "stocha/recipe/recipe.h"
 #include "stocha/train/checkpoint_op.h"
 #include "stocha/train/gated_activation_op.h"
+#include "stocha/train/rms_norm_op.h"
 #include "stocha/train/rotate_op.h"
 
 namespace stocha {
@@ -84,6 +85,14 @@ class Transformer {
   // ids: [sequences, tokens of each], int64.
   at::Tensor Hidden(const at::Tensor& ids, const ForwardOptions& options) const;
 
+  // A pass layer by layer, for those who need to stand between two; options.weights must be set.
+  // The f32 residual stream before the first layer, [tokens, hidden_size]:
+  at::Tensor Embed(const at::Tensor& ids) const;
+  // The stream that layer `layer` adds its FFN's output to, and that FFN's input. stream: with all
+  // that the layers before have added; sequence: tokens of each.
+  NormedSum BeforeFeedForward(const at::Tensor& stream, int64_t sequence, int layer,
+                              const ForwardOptions& options) const;
+
   // Of one layer: x as FeedForwardObserver has it; act(gate) * up, [tokens, intermediate_size], and
   // its y. options.weights must be set.
   at::Tensor GatedHidden(const at::Tensor& x, int layer, const ForwardOptions& options) const;
@@ -106,8 +115,10 @@ class Transformer {
   };
 
   RopeTables MakeRopeTables(int64_t sequence) const;
+  Pass MakePass(int64_t sequence, const ForwardOptions& options) const;
   at::Tensor CastFused(std::initializer_list<TensorRole> roles, int layer,
                        at::ScalarType type) const;
+  NormedSum BeforeFeedForward(const Stream& stream, int layer, const Pass& pass) const;
   Stream Block(const Stream& stream, int layer, const Pass& pass) const;
   Stream CheckpointedBlock(const Stream& stream, int layer, const Pass& pass) const;
   // x: [tokens, hidden_size] of the compute type, normed. Returns the same shape.

@@ -1,0 +1,128 @@
+"""Evaluates the models of recipes/relufy-smollm2.toml and prints them as one Markdown table.
+
+    .venv/bin/python tools/relufy_proof.py runs/relufy --data DATA --output docs/results/relufy.json
+
+DATA holds wikitext2-valid.txt, lambada_openai.jsonl, piqa.jsonl and arc_easy.jsonl. Each finished run of
+runs/relufy/results.json, and the model that all of them start from, once as it is and once with ReLU put in
+its place, is evaluated with the activation of inference. Models that --output has already are not evaluated
+again, and need not be there any more; a run that is cut goes on.
+"""
+
+import argparse
+import json
+import math
+import pathlib
+import statistics
+import subprocess
+import sys
+
+ORIGINAL = {"original": "silu", "relu-untrained": "relu"}
+KEPT = ("perplexity", "acc", "acc_stderr", "acc_norm", "acc_norm_stderr", "examples", "tokens")
+
+
+def fail(message):
+    sys.exit(f"relufy_proof: error: {message}")
+
+
+def read(path):
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        fail(f"no {path}")
+    except json.JSONDecodeError as error:
+        fail(f"{path}: {error}")
+
+
+def evaluate(model, activation, log, options):
+    """What `stocha eval` says of a model, by the name of the set."""
+    data = options.data
+    flags = {"wikitext2": ("--perplexity", data / "wikitext2-valid.txt"),
+             "lambada": ("--lambada", data / "lambada_openai.jsonl"),
+             "piqa": ("--choice", data / "piqa.jsonl"),
+             "arc_easy": ("--choice", data / "arc_easy.jsonl")}
+    sets = [part for flag in flags.values() for part in flag]
+    command = [options.stocha, "eval", model, "--activation", activation, *sets, "--limit", options.limit,
+               "--limit-tokens", options.limit_tokens, "--resume", log, "--json"]
+    done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        fail(f"stocha eval {model} ended with status {done.returncode}")
+    results = json.loads(done.stdout)["results"]
+    found = {name: {key: result[key] for key in KEPT if key in result}
+             for name, result in zip(flags, results)}
+    found["sparsity_by_layer"] = results[0]["sparsity"]
+    return found
+
+
+def start_model(runs, results):
+    """The model that the runs start from, by the recipe of one of them."""
+    import tomllib
+    recipe = tomllib.loads((runs / "runs" / (results["arms"][0]["run"] + ".toml")).read_text())
+    return pathlib.Path(recipe["model"]["init_from"])
+
+
+def all_models(runs, results, known):
+    """(name, folder, activation, what the experiment says) of each."""
+    for name, activation in ORIGINAL.items():
+        yield name, None if name in known else start_model(runs, results), activation, {}
+    for run in results["arms"]:
+        if run["status"] == "finished":
+            yield run["name"], runs / "runs" / run["run"] / "final", run["activation"], run
+
+
+def number(value, digits=3):
+    return "" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def with_error(result, key):
+    return f"{100 * result[key]:.1f} ± {100 * result[key + '_stderr']:.1f}"
+
+
+def rows(models):
+    reference = models.get("silu", {}).get("val_loss")
+    for name, model in models.items():
+        found = model["evaluation"]
+        loss = model.get("val_loss")
+        kept = math.exp(loss - reference) if loss is not None and reference is not None else None
+        layers = found["sparsity_by_layer"]
+        yield [name, number(loss), number(kept), number(found["wikitext2"]["perplexity"], 2),
+               with_error(found["lambada"], "acc"), with_error(found["piqa"], "acc_norm"),
+               with_error(found["arc_easy"], "acc_norm"),
+               f"{100 * statistics.mean(layers):.1f} ({100 * min(layers):.0f} to {100 * max(layers):.0f})",
+               f"{model['seconds'] / 60:.0f}" if "seconds" in model else ""]
+
+
+def print_table(models):
+    columns = ["", "validation loss", "perplexity against SiLU trained on", "WikiText-2 perplexity",
+               "LAMBADA, %", "PIQA, %", "ARC-easy, %", "silent, % (layers)", "minutes"]
+    print("| " + " | ".join(columns) + " |\n|" + "---|" * len(columns))
+    for row in rows(models):
+        print("| " + " | ".join(row) + " |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", type=pathlib.Path)
+    parser.add_argument("--data", type=pathlib.Path)
+    parser.add_argument("--output", type=pathlib.Path, required=True)
+    parser.add_argument("--stocha", default="build/stocha")
+    parser.add_argument("--limit", type=int, default=1000, help="examples of each set")
+    parser.add_argument("--limit-tokens", type=int, default=50000, help="of WikiText-2")
+    options = parser.parse_args()
+    saved = read(options.output) if options.output.exists() else {"models": {}}
+    models = saved["models"]
+    if options.data:
+        results = read(options.runs / "results.json")
+        saved |= {key: value for key, value in results.items() if key not in ("arms", "groups")}
+        logs = options.runs / "eval"
+        logs.mkdir(exist_ok=True)
+        for name, folder, activation, run in all_models(options.runs, results, models):
+            if name not in models:
+                print(f"relufy_proof: {name}", file=sys.stderr)
+                evaluation = evaluate(folder, activation, logs / f"{name}.jsonl", options)
+                models[name] = {**run, "evaluation": evaluation}
+                options.output.write_text(json.dumps(saved, indent=1) + "\n")
+    print_table(models)
+
+
+if __name__ == "__main__":
+    main()
