@@ -12,6 +12,7 @@ template <typename Length>
 bool GoldIsLikeliest(const ChoiceExample& example, std::span<const double> log_likelihoods,
                      const Length& length) {
   std::vector<double> scores;
+  scores.reserve(log_likelihoods.size());
   for (size_t i = 0; i < log_likelihoods.size(); ++i) {
     scores.push_back(log_likelihoods[i] / static_cast<double>(length(example.choices[i])));
   }

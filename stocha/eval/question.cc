@@ -74,6 +74,7 @@ QuestionSummary SummarizeQuestions(std::span<const QuestionExample> questions,
                                    std::span<const std::vector<std::string>> samples,
                                    std::span<const int64_t> counts) {
   std::vector<Scores> scores;
+  scores.reserve(questions.size());
   for (size_t i = 0; i < questions.size(); ++i) {
     scores.push_back(ScoreSamples(questions[i], samples[i]));
   }

@@ -63,7 +63,7 @@ RecordLog::~RecordLog() {
   if (fd_ < 0) return;
   try {
     Flush();
-  } catch (const std::exception&) {
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch)
     // What is not written is computed again by the next run.
   }
   close(fd_);
