@@ -154,6 +154,7 @@ Arguments ExpressionEvaluator::MakeArguments(const Expression& expression, std::
   if (value != nullptr) positional.push_back(*value);
   for (size_t i = 1; i < expression.parts.size(); ++i) positional.push_back(Part(expression, i));
   std::vector<std::pair<std::string, Value>> keywords;
+  keywords.reserve(expression.keywords.size());
   for (const auto& [name, part] : expression.keywords) keywords.emplace_back(name, Evaluate(*part));
   context_.At(expression.line);
   return {context_, std::move(what), std::move(positional), std::move(keywords)};

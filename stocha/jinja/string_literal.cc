@@ -41,8 +41,9 @@ size_t HexDigits(char c) { return c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0
 char32_t CodePoint(std::string_view digits, int base) {
   constexpr char32_t kNone = 0x110000;
   uint32_t value = 0;
-  const char* end = digits.data() + digits.size();
-  const auto [parsed, error] = std::from_chars(digits.data(), end, value, base);
+  const char* begin = digits.data();  // NOLINT(bugprone-suspicious-stringview-data-usage)
+  const char* end = begin + digits.size();
+  const auto [parsed, error] = std::from_chars(begin, end, value, base);
   if (error != std::errc() || parsed != end || digits.empty()) return kNone;
   return value >= 0xD800 && value <= 0xDFFF ? kNone : std::min<char32_t>(value, kNone);
 }
