@@ -57,6 +57,7 @@ class TomlWriter {
   void Enums(std::string_view key, const std::vector<E>& values, const EnumName<E> (&names)[kCount],
              std::string_view) {
     std::vector<std::string> texts;
+    texts.reserve(values.size());
     for (const E value : values) texts.emplace_back(NameOf(value, names));
     Line(key, QuoteList(texts));
   }

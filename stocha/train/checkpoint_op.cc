@@ -55,10 +55,11 @@ class Op : public torch::autograd::Function<Op> {
 
 }  // namespace
 
-CheckpointTensors Checkpointed(const CheckpointTensors& inputs, CheckpointFunction function) {
+CheckpointTensors Checkpointed(const CheckpointTensors& inputs,
+                               const CheckpointFunction& function) {
   const std::optional<at::Tensor> delta =
       inputs.delta.defined() ? std::optional(inputs.delta) : std::nullopt;
-  variable_list outputs = Op::apply(inputs.x, delta, std::move(function));
+  variable_list outputs = Op::apply(inputs.x, delta, function);
   return {outputs[0], outputs[1]};
 }
 

@@ -21,7 +21,7 @@ using CheckpointFunction =
 
 // function(inputs). Gradients of tensors that `function` captures are added to them in the backward
 // pass, so that only .backward() sees them.
-CheckpointTensors Checkpointed(const CheckpointTensors& inputs, CheckpointFunction function);
+CheckpointTensors Checkpointed(const CheckpointTensors& inputs, const CheckpointFunction& function);
 
 }  // namespace stocha
 
