@@ -179,6 +179,7 @@ ProbedStep ProbeStep(const Recipe& recipe, int64_t steps) {
   // have.
   const double layerwise = recipe.layerwise_until;
   std::vector<double> seconds;
+  seconds.reserve(static_cast<size_t>(steps));
   for (int64_t i = 0; i < steps; ++i) {
     seconds.push_back((layerwise > 0 ? layerwise * seconds_of(0) : 0) +
                       (layerwise < 1 ? (1 - layerwise) * seconds_of(recipe.steps - 1) : 0));
