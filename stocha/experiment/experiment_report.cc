@@ -137,6 +137,11 @@ std::string RunTable(const ExperimentResults& results) {
   return table.Finish();
 }
 
+// False of runs that an older version wrote down, without what the chart shows.
+bool ShowsSomething(const Chart& chart) {
+  return std::ranges::any_of(chart.series, [](const Series& s) { return !s.points.empty(); });
+}
+
 // Of runs whose metrics are there.
 void AddCurves(Runs curves, std::string* out) {
   AddWideFigure(LossChart(curves, ChartWidth::kWide), LossChart(curves, ChartWidth::kNarrow),
@@ -159,8 +164,10 @@ void AddSection(const Section& section, const std::vector<RunResult>& all, const
   AddSmallFigure(LayerSparsityChart(section.arms, all), "Sparsity by layer",
                  "at the end, in validation, first seed", out);
   *out += "</div>\n";
-  AddSmallFigure(ValidationChart(section.arms, all), "Validation loss over tokens",
-                 "nats a token, first seed, with the activation of that time", out);
+  if (const Chart chart = ValidationChart(section.arms, all); ShowsSomething(chart)) {
+    AddSmallFigure(chart, "Validation loss over tokens",
+                   "nats a token, first seed, with the activation of that time", out);
+  }
   const std::vector<RunMetrics> curves = CurvesOf(section, runs);
   if (!curves.empty()) AddCurves(curves, out);
   *out += "</section>\n";
@@ -215,6 +222,7 @@ std::vector<PlotFile> RenderExperimentPlots(const ExperimentResults& results,
   for (const Section& section : Sections(groups)) {
     if (section.arms.empty()) continue;
     const auto add = [&](const char* name, const Chart& chart) {
+      if (!ShowsSomething(chart)) return;
       const std::string prefix = section.setting.empty() ? "" : section.setting + "-";
       files.push_back({.name = prefix + name + ".svg", .svg = RenderChartFile(chart)});
     };
