@@ -174,7 +174,7 @@ def test_a_model_larger_than_memory_is_refused(stocha, relu, tmp_path):
         try:
             file.truncate(8 + len(text) + end)
         except OSError:
-            pytest.skip("this file system has no sparse files of terabytes")
+            pytest.skip(f"no sparse files of terabytes in {tmp_path}: choose another place with --basetemp")
     output = tmp_path / "logits.safetensors"
     result = run(stocha, "logits", tmp_path, "--ids", "1", "--output", output)
     assert_one_line_error(result, tmp_path, "not enough memory for the model", "4398.05 GB")

@@ -15,6 +15,7 @@ import pathlib
 import statistics
 import subprocess
 import sys
+import tomllib
 
 ORIGINAL = {"original": "silu", "relu-untrained": "relu"}
 KEPT = ("perplexity", "acc", "acc_stderr", "acc_norm", "acc_norm_stderr", "examples", "tokens")
@@ -55,7 +56,6 @@ def evaluate(model, activation, log, options):
 
 def start_model(runs, results):
     """The model that the runs start from, by the recipe of one of them."""
-    import tomllib
     recipe = tomllib.loads((runs / "runs" / (results["arms"][0]["run"] + ".toml")).read_text())
     return pathlib.Path(recipe["model"]["init_from"])
 

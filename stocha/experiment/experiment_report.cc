@@ -142,8 +142,14 @@ bool ShowsSomething(const Chart& chart) {
   return std::ranges::any_of(chart.series, [](const Series& s) { return !s.points.empty(); });
 }
 
-// Of runs whose metrics are there.
+// Of runs whose metrics are there. On a phone, charts have no names beside their curves.
 void AddCurves(Runs curves, std::string* out) {
+  *out += "<ul class=\"key\">\n";
+  for (size_t i = 0; i < curves.size(); ++i) {
+    *out += fmt::format("<li>{}{}</li>\n", RenderSwatch(RunSwatch(i, Ink::kCurve), false),
+                        EscapeMarkup(curves[i].name));
+  }
+  *out += "</ul>\n";
   AddWideFigure(LossChart(curves, ChartWidth::kWide), LossChart(curves, ChartWidth::kNarrow),
                 "Loss over steps, first seed", out);
   if (const std::optional<Chart> closer = SwitchChart(curves, ChartWidth::kWide)) {

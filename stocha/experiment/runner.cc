@@ -177,11 +177,11 @@ class Runner {
   }
 
   void Save() const {
-    WriteFile(folder_.results(), ToJson(results_, Groups()));
-    WriteFile(folder_.report(),
-              RenderExperimentReport(results_, Groups(), folder_.path() / "runs"));
-    for (const PlotFile& plot : RenderExperimentPlots(results_, Groups())) {
-      MakeDirectories(folder_.plots());
+    const std::vector<GroupResult> groups = Groups();
+    WriteFile(folder_.results(), ToJson(results_, groups));
+    WriteFile(folder_.report(), RenderExperimentReport(results_, groups, folder_.path() / "runs"));
+    MakeDirectories(folder_.plots());
+    for (const PlotFile& plot : RenderExperimentPlots(results_, groups)) {
       WriteFile(folder_.plots() / plot.name, plot.svg);
     }
   }

@@ -194,9 +194,9 @@ std::string RenderFinalTable(Runs runs, const std::vector<RunSummary>& summaries
                   std::isfinite(s.tokens_per_s) ? FormatWhole(std::llround(s.tokens_per_s)) : "");
   });
   table.Row("Training loss, mean of the last 1%", [](const RunSummary& s) {
+    const std::string loss = FormatLoss(s.final_train_loss);
     // Steps that learn layer by layer compute none.
-    const bool none = std::isnan(s.final_train_loss) && s.non_finite_losses == 0;
-    return none ? std::string("–") : FormatLoss(s.final_train_loss);
+    return s.non_finite_losses > 0 ? loss : OrDash(s.final_train_loss, loss);
   });
   if (std::ranges::any_of(summaries,
                           [](const RunSummary& s) { return s.last_switch.has_value(); })) {

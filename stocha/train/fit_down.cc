@@ -119,7 +119,7 @@ DownFit FitDown(const Transformer& student, const Teacher& teacher, const BatchO
     fit.error_after += SquaredError(moments, w) / parts;
     down.copy_(w.t());
     const at::Tensor cast = down.to(walks[0].x.scalar_type());
-    for (Walk& walk : walks) {
+    for (Walk& walk : walks) {  // computes h again, which is larger than x to keep
       walk.student.add_(at::linear(student.GatedHidden(walk.x, layer, options), cast));
     }
   }
