@@ -113,6 +113,34 @@ def test_a_grid_is_run_summed_up_and_not_run_again(stocha, recipe, tmp_path):
     assert results_of(output)["arms"] == results["arms"]
 
 
+def test_runs_side_by_side_come_to_the_same_figures(stocha, recipe, tmp_path):
+    one, three = tmp_path / "one", tmp_path / "three"
+    run_ok(stocha, "experiment", recipe, "--output", one)
+    text = run_ok(stocha, "experiment", recipe, "--output", three, "--jobs", 3)
+    assert "6 of 6 runs finished, 0 failed" in text
+    assert comparable(results_of(three)) == comparable(results_of(one))
+
+
+def test_ctrl_c_stops_all_runs_at_work(stocha, recipe, tmp_path):
+    output = tmp_path / "out"
+    flags = ["--jobs", 2, "--set", "seeds=[1]", "--set", "learning_rates=[1e-2]", "--set",
+             "base.training.steps=100000"]
+    process = subprocess.Popen([str(word) for word in (stocha, "experiment", recipe, "--output",
+                                                       output, *flags)],
+                               stderr=subprocess.PIPE, text=True)
+    metrics = [output / "runs" / f"{arm}-lr0.01-seed1" / "metrics.jsonl"
+               for arm in ("relu", "swi-ft")]
+    deadline = time.monotonic() + 60
+    while not all(path.is_file() and path.stat().st_size > 4000 for path in metrics):
+        assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1 and "stopped with 0 of 2 runs finished" in errors
+    assert [arm["status"] for arm in results_of(output)["arms"]] == ["stopped", "stopped"]
+    assert all((path.parent / "checkpoints").is_dir() for path in metrics)
+
+
 class Page(html.parser.HTMLParser):
     """Collects the page's links to elsewhere, the names of its charts and its headings."""
 

@@ -1,4 +1,4 @@
-// stocha experiment: arms of one base recipe, trained one after another; results.json, report.html.
+// stocha experiment: arms of one base recipe, their runs and seeds; results.json, report.html.
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -35,6 +35,7 @@ struct ExperimentFlags {
   std::vector<std::string> overrides;
   ExperimentText text;
   bool retry_failed = false;
+  int64_t jobs = 1;
   bool dry_run = false;
   int64_t probe_steps = 10;  // of a dry run
   bool json = false;
@@ -119,6 +120,7 @@ void ExperimentCommand(const ExperimentFlags& flags) {
                      .recipe_name = fs::path(flags.recipe).filename().string(),
                      .recipe_sha256 = Sha256Hex(text),
                      .retry_failed = flags.retry_failed,
+                     .jobs = static_cast<size_t>(flags.jobs),
                      .stop_requested = [&stop] { return stop.requested(); }},
                     &console);
   console.Finish();
@@ -153,6 +155,9 @@ void AddExperimentCommand(CLI::App& app, Run& run) {
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   sub->add_flag("--retry-failed", flags->retry_failed, "Run again what failed");
+  sub->add_option("--jobs", flags->jobs, "Runs at a time; they share the processors")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 64));
   CLI::Option* dry_run = sub->add_flag("--dry-run", flags->dry_run,
                                        "Print arms, parameters, tokens and hours, and leave");
   sub->add_option("--probe-steps", flags->probe_steps,

@@ -1,5 +1,5 @@
-// Runs an experiment: one training process at a time, each resumed where it was left. Never prints:
-// it tells an observer.
+// Runs an experiment: training processes, one or a few at a time, each resumed where it was left.
+// Never prints: it tells an observer.
 #ifndef STOCHA_EXPERIMENT_RUNNER_H_
 #define STOCHA_EXPERIMENT_RUNNER_H_
 
@@ -21,6 +21,7 @@ struct RunnerOptions {
   std::string recipe_name;  // of the experiment's file, for results.json
   std::string recipe_sha256;
   bool retry_failed = false;
+  size_t jobs = 1;  // runs at a time; above 1 they share the processors, unless recipes say threads
   std::function<bool()> stop_requested;  // asked several times a second
 };
 
@@ -28,7 +29,9 @@ struct ExperimentProgress {
   double share = 0;        // of the whole experiment's work, counted in tokens * parameters
   int64_t tokens = 0;      // trained on by this process
   int64_t all_tokens = 0;  // of the whole experiment
-  std::string note;        // "12/40 small-relu-lr0.002-seed1, step 120/2000, loss 4.1234"
+  // "12/40 small-relu-lr0.002-seed1, step 120/2000, loss 4.1234", or with several at work
+  // "12: step 120/2000, loss 4.1234; 13: step 80/2000, loss 4.3210".
+  std::string note;
 };
 
 class ExperimentObserver {
