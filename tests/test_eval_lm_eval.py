@@ -122,6 +122,16 @@ def test_perplexity_equals_lm_eval(stocha, talking, reference, tmp_path):
 
 
 SHARED = {"choice": ["piqa", "arc_easy"], "lambada": ["lambada_openai"]}
+LONG = pytest.mark.skipif(
+    not os.environ.get("STOCHA_EVAL_LONG"), reason="takes minutes: set STOCHA_EVAL_LONG=1"
+)
+
+
+def evaluation_set(repo, name):
+    source = repo / os.environ.get("STOCHA_EVAL_DATA", "../shared/data/eval") / name
+    if not source.is_file():
+        pytest.skip(f"no evaluation set {source}: STOCHA_EVAL_DATA names a folder that has it")
+    return source
 
 
 @pytest.mark.parametrize("kind, name", [(kind, name) for kind in SHARED for name in SHARED[kind]])
@@ -129,9 +139,7 @@ def test_scores_equal_lm_eval_on_real_examples(
     stocha, repo, talking, reference, cache, tmp_path, kind, name, request
 ):
     """300 examples, by the random model; by SmolLM2, which takes minutes, with STOCHA_EVAL_LONG=1."""
-    source = repo / os.environ.get("STOCHA_EVAL_DATA", "../shared/data/eval") / f"{name}.jsonl"
-    if not source.is_file():
-        pytest.skip(f"no evaluation set {source}: STOCHA_EVAL_DATA names a folder that has it")
+    source = evaluation_set(repo, f"{name}.jsonl")
     lines = source.read_text(encoding="utf-8").splitlines(keepends=True)
     lines = [line for line in lines if len(line.encode()) < 400][:300]  # what the small one takes
     file = tmp_path / f"{name}.jsonl"
@@ -139,5 +147,56 @@ def test_scores_equal_lm_eval_on_real_examples(
     folder, model = talking, reference
     if os.environ.get("STOCHA_EVAL_LONG"):
         folder = request.getfixturevalue("smollm2")
-        model = lm_eval_reference.load(folder)
+        model = request.getfixturevalue("smollm2_reference")
     print(compare_scores(stocha, folder, model, kind, file, tmp_path, cache))
+
+
+@pytest.fixture(scope="module")
+def smollm2_reference(smollm2):
+    return lm_eval_reference.load(smollm2)
+
+
+@LONG
+def test_smollm2_answers_as_in_lm_eval(stocha, repo, smollm2, smollm2_reference, cache, tmp_path):
+    """300 questions after five examples, greedily; answers are scored by transformers' SQuAD metrics."""
+    from transformers.data.metrics.squad_metrics import compute_exact, compute_f1
+
+    lines = evaluation_set(repo, "triviaqa_sm_sub.jsonl").read_text(encoding="utf-8").splitlines()
+    examples = [json.loads(line) for line in lines[:305]]
+    file = write_lines(tmp_path / "all.jsonl", examples)
+    shots = write_lines(tmp_path / "shots.jsonl", examples[:5])
+    asked = write_lines(tmp_path / "asked.jsonl", examples[5:])
+    flags = ["--shots", 5, "--max-tokens", 16, "--temperature", 0, "--samples", 1]
+    shown, results = evaluate(stocha, smollm2, "qa", file, tmp_path / "log.jsonl", *flags)
+    _, samples = lm_eval_reference.evaluate(
+        smollm2_reference, "qa", asked, cache, shots=shots, num_shots=5, max_tokens=16
+    )
+    answers = [sample["resps"][0][0].split("\n")[0].strip() for sample in samples]
+    other = sum(results[5 + i]["answers"][0] != answer for i, answer in enumerate(answers))
+    best = shown["best_of"][0]
+    for name, compute in (("exact_match", compute_exact), ("f1", compute_f1)):
+        scores = [
+            max(compute(gold, answer) for gold in [example["answer"], *example["aliases"]])
+            for example, answer in zip(examples[5:], answers, strict=True)
+        ]
+        print(name, best[name], sum(scores) / len(scores), "answers that differ:", other)
+        assert best[name] == pytest.approx(sum(scores) / len(scores), abs=1.001 / len(scores))
+    assert other <= 3  # a near tie of two tokens falls either way
+
+
+@LONG
+def test_smollm2_perplexity_equals_lm_eval(stocha, repo, smollm2, smollm2_reference, tmp_path):
+    from lm_eval.api.instance import Instance
+
+    text = evaluation_set(repo, "wikitext2-valid.txt").read_text(encoding="utf-8")[:30000]
+    file = tmp_path / "text.txt"
+    first = smollm2_reference.tokenizer.decode([smollm2_reference.prefix_token_id])
+    file.write_text(first + text, encoding="utf-8")
+    request = Instance("loglikelihood_rolling", {}, (text,), 0)
+    (expected,) = smollm2_reference.loglikelihood_rolling([request], disable_tqdm=True)
+    flags = ["--context", 8192, "--stride", 8192, "--json", "--perplexity", file]
+    shown = json.loads(run_ok(stocha, "eval", smollm2, *flags, timeout=3000))["results"][0]
+    tokens = len(smollm2_reference.tok_encode(text))
+    print(shown["nll_per_token"], -float(expected) / tokens)
+    assert tokens < 8191 and shown["tokens"] == tokens
+    assert shown["nll_per_token"] == pytest.approx(-float(expected) / tokens, rel=1e-4)
