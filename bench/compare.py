@@ -2,6 +2,7 @@
 
     scripts/setup && bench/setup-peers
     .venv/bin/python bench/compare.py --rows decode-q8_0,prefill-q8_0 --output table.md
+    .venv/bin/python bench/compare.py --rows decode-q8_0-135m --model relu-q8_0.gguf --text text.txt
 
 Each round measures the rival, then stocha; figures are medians with least and greatest. The rounds
 are logged: with --resume a run that was cut goes on where it stopped. docs/benchmarks.md tells more.
@@ -44,6 +45,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--rows", type=compared_rows, default=list(ROWS.values()), help="names or starts of names")
     add("--rounds", type=positive, default=5, help="how often rival and stocha take turns (5)")
     add("--sparsity", type=fraction, default=0.9, help="of stocha's synthetic weights (0.9)")
+    add("--model", type=pathlib.Path, help="of stocha, instead: packed, of the rows' shape and type")
+    add("--text", type=pathlib.Path, help="what that model runs on")
     add("--stocha", type=pathlib.Path, default=REPO / "build/stocha", help="build/stocha")
     add("--rival-only", action="store_true", help="measure the rivals alone")
     add("--output", type=pathlib.Path, help="write the tables here too")
@@ -52,7 +55,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--resume", action="store_true", help="use the rounds that the log has of this build")
     add("--list", action="store_true", help="name the rows and stop")
     add("--system-info", action="store_true", help="print llama.cpp's and stop")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if (options.model is None) != (options.text is None):
+        parser.error("--model needs --text, and --text --model")
+    for path in (options.model, options.text):
+        if path and not path.is_file():
+            parser.error(f"no {path}")
+    return options
 
 
 def main(arguments: list[str]) -> int:
@@ -69,9 +78,13 @@ def main(arguments: list[str]) -> int:
     if warning := warning_when_busy(here["load_average_at_start"]):
         sys.stderr.write(f"compare: {warning}")
     build = None if options.rival_only else stocha_bench.fingerprint(options.stocha)
-    run = {"stocha": build, "sparsity": options.sparsity, "cpu": here["cpu"], "cores": here["cores"]}
+    weights = stocha_bench.Weights(options.sparsity, options.model, options.text)
+    if not options.rival_only:
+        for row in options.rows:
+            weights.check(options.stocha, row)
+    run = {"stocha": build, "cpu": here["cpu"], "cores": here["cores"]} | weights.identity()
     log = Log(options.log, run, options.resume)
-    how = Options(options.stocha, options.sparsity, options.rounds, options.rival_only)
+    how = Options(options.stocha, weights, options.rounds, options.rival_only)
     report = made("bench/compare.py", arguments, here) | {
         "llama_cpp_system_info": system_info,
         "rows": [

@@ -95,6 +95,37 @@ def test_stocha_is_called_by_its_contract(run_compare):
     assert run_compare.calls() == [f"bench {model} {tokens} {modes} --json"] * 2
 
 
+@pytest.fixture
+def model_flags(tmp_path):
+    model, text = tmp_path / "relu.gguf", tmp_path / "text.txt"
+    model.write_bytes(b"GGUF")
+    text.write_text("In the beginning")
+    return ["--rows", "decode-q8_0-135m-1t", "--model", str(model), "--text", str(text)]
+
+
+def test_a_model_takes_the_place_of_random_weights(run_compare, model_flags):
+    config = shapes.SHAPES["smollm2-135m"].llama_config()
+    described = ANSWER | {"config": config, "dtype": "q8_0", "model": model_flags[3], "active_fraction": 0.35}
+    text, report = run_compare(described, arguments=model_flags)
+    inspected, first, second = run_compare.calls()
+    assert inspected == f"inspect {model_flags[3]} --json"
+    assert first == second and first.startswith(f"bench {model_flags[3]} --text {model_flags[5]} --threads 1 ")
+    assert "- decode-q8_0-135m-1t: relu.gguf, 0.350 of its neurons active" in text
+    assert report["rows"][0]["modes"]["exact"]["ratio"]["median"] == pytest.approx(48 / 25)
+    again, _ = run_compare(described, arguments=[*model_flags, "--resume"])
+    assert len(run_compare.calls()) == 4 and "**1.92**" in again  # inspected, not measured
+
+
+@pytest.mark.parametrize(
+    "config, dtype, message",
+    [({"hidden_size": 64}, "q8_0", "hidden_size 64, expected 576"), ({}, "q4_0", "q4_0, expected q8_0")],
+)
+def test_a_model_of_another_shape_or_type_is_refused(run_compare, model_flags, config, dtype, message):
+    described = {"config": shapes.SHAPES["smollm2-135m"].llama_config() | config, "dtype": dtype}
+    with pytest.raises(SystemExit, match=message):
+        run_compare(described, arguments=model_flags)
+
+
 def test_rows_of_the_fast_prefill_ask_for_it(run_compare):
     run_compare(arguments=["--rows", "prefill-q8_0,prefill-q8_0-fast"])
     exact, fast = run_compare.calls()[:2], run_compare.calls()[2:]

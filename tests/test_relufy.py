@@ -1,9 +1,12 @@
 """`stocha relufy`: a SiLU model becomes a sparse ReLU one."""
 
 import json
+import math
 import shutil
 import signal
+import statistics
 import subprocess
+import sys
 import time
 
 import numpy as np
@@ -151,3 +154,69 @@ def test_what_cannot_be_relufied_is_one_line(stocha, model, text, tmp_path):
     refused("training.stepz", flags=("--set", "training.stepz=3"))
     refused("--teacher", "both", flags=("--teacher", "me"), code=2)
     assert_one_line_error(run(stocha, "relufy", model, "--text", text), "--output", code=2)
+
+
+PROOF = """[text]
+tokenizer = "{model}/tokenizer.json"
+train = ["{text}"]
+validation_fraction = 0.2
+
+[base.model]
+init_from = "{model}"
+
+[base.data]
+sequence_length = 32
+
+[base.training]
+steps = 3
+batch_size = 2
+compute_type = "f32"
+threads = 1
+
+[[setting]]
+name = "tiny"
+
+[[arm]]
+name = "silu"
+recipe.activation = [{{ activation = "silu" }}]
+
+[[arm]]
+name = "relu"
+recipe.activation = [{{ activation = "relu" }}]
+"""
+
+
+def write_evaluation_sets(folder):
+    words = TEXT.split()
+    choice = {"query": words[0], "choices": words[1:3], "gold": 1}
+    (folder / "wikitext2-valid.txt").write_text(TEXT)
+    for name in ("piqa", "arc_easy"):
+        (folder / f"{name}.jsonl").write_text(json.dumps(choice) + "\n")
+    (folder / "lambada_openai.jsonl").write_text(
+        json.dumps({"context": " ".join(words[:6]), "continuation": words[6]}) + "\n")
+
+
+def test_the_proof_evaluates_every_arm_once(stocha, repo, model, text, tmp_path):
+    (tmp_path / "proof.toml").write_text(PROOF.format(model=model, text=text))
+    runs, output = tmp_path / "runs", tmp_path / "proof.json"
+    run_ok(stocha, "experiment", tmp_path / "proof.toml", "--output", runs, timeout=120)
+    write_evaluation_sets(tmp_path)
+    command = [sys.executable, repo / "tools/relufy_proof.py", runs, "--data", tmp_path, "--output", output,
+               "--stocha", stocha, "--thresholds", "tiny-relu=0.8", "--calibrate", text]
+    table = run_ok(*command, timeout=120)
+    models = json.loads(output.read_text())["models"]
+    names = ["original", "relu-untrained", "tiny-silu", "tiny-relu", "tiny-relu at 0.8"]
+    assert sorted(models) == sorted(names) and len(table.splitlines()) == 2 + len(names)
+    silent = {name: statistics.fmean(found["evaluation"]["sparsity_by_layer"])
+              for name, found in models.items()}
+    assert silent["tiny-silu"] == 0 < silent["tiny-relu"] < silent["tiny-relu at 0.8"]
+    assert silent["tiny-relu at 0.8"] == pytest.approx(0.8, abs=0.05)
+    row = next(line for line in table.splitlines() if line.startswith("| tiny-relu |"))
+    kept = math.exp(models["tiny-relu"]["val_loss"] - models["tiny-silu"]["val_loss"])
+    assert f"| {kept:.3f} |" in row
+
+    shutil.rmtree(runs / "eval")  # what is known is not evaluated again
+    again = run(*command)
+    assert again.stdout == table and again.stderr == ""
+    refused = run(*command, "--thresholds", "other=0.5")
+    assert refused.returncode == 1 and "no finished run other" in refused.stderr

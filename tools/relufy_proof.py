@@ -4,8 +4,9 @@
 
 DATA holds wikitext2-valid.txt, lambada_openai.jsonl, piqa.jsonl and arc_easy.jsonl. Each finished run of
 runs/relufy/results.json, and the model that all of them start from, once as it is and once with ReLU put in
-its place, is evaluated with the activation of inference. Models that --output has already are not evaluated
-again, and need not be there any more; a run that is cut goes on.
+its place, is evaluated with the activation of inference; with --thresholds fit-kl=0.7,0.8 a model also with
+thresholds that leave so many of its neurons silent on the text of --calibrate. Models that --output has
+already are not evaluated again, and need not be there any more; a run that is cut goes on.
 """
 
 import argparse
@@ -34,6 +35,15 @@ def read(path):
         fail(f"{path}: {error}")
 
 
+def stocha(options, *arguments):
+    """What a command of stocha prints."""
+    command = [str(part) for part in (options.stocha, *arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        fail(f"{' '.join(command)} ended with status {done.returncode}")
+    return done.stdout
+
+
 def evaluate(model, activation, log, options):
     """What `stocha eval` says of a model, by the name of the set."""
     data = options.data
@@ -42,12 +52,9 @@ def evaluate(model, activation, log, options):
              "piqa": ("--choice", data / "piqa.jsonl"),
              "arc_easy": ("--choice", data / "arc_easy.jsonl")}
     sets = [part for flag in flags.values() for part in flag]
-    command = [options.stocha, "eval", model, "--activation", activation, *sets, "--limit", options.limit,
-               "--limit-tokens", options.limit_tokens, "--resume", log, "--json"]
-    done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        fail(f"stocha eval {model} ended with status {done.returncode}")
-    results = json.loads(done.stdout)["results"]
+    answer = stocha(options, "eval", model, "--activation", activation, *sets, "--limit", options.limit,
+                    "--limit-tokens", options.limit_tokens, "--resume", log, "--json")
+    results = json.loads(answer)["results"]
     found = {name: {key: result[key] for key in KEPT if key in result}
              for name, result in zip(flags, results)}
     found["sparsity_by_layer"] = results[0]["sparsity"]
@@ -66,7 +73,27 @@ def all_models(runs, results, known):
         yield name, None if name in known else start_model(runs, results), activation, {}
     for run in results["arms"]:
         if run["status"] == "finished":
-            yield run["name"], runs / "runs" / run["run"] / "final", run["activation"], run
+            name = "-".join(part for part in (run["setting"], run["name"]) if part)
+            yield name, runs / "runs" / run["run"] / "final", run["activation"], run
+
+
+def thresholded(folder, name, sparsity, logs, options):
+    """The model of `folder`, packed without loss, with thresholds for that sparsity."""
+    packed, out = logs / f"{name}.gguf", logs / f"{name}-{sparsity}.gguf"
+    if not packed.exists():
+        stocha(options, "quantize", folder, packed, "--type", options.type)
+    if not out.exists():
+        stocha(options, "calibrate", packed, out, "--text", options.calibrate, "--sparsity", sparsity)
+    return out
+
+
+def thresholds(text):
+    """("fit-kl", ["0.7", "0.8"]) of fit-kl=0.7,0.8."""
+    name, _, shares = text.partition("=")
+    values = shares.split(",")
+    if not name or not all(0 < float(value) < 1 for value in values):
+        raise ValueError
+    return name, values
 
 
 def number(value, digits=3):
@@ -78,10 +105,12 @@ def with_error(result, key):
 
 
 def rows(models):
-    reference = models.get("silu", {}).get("val_loss")
+    references = {model.get("setting"): model.get("val_loss") for model in models.values()
+                  if model.get("name") == "silu"}
     for name, model in models.items():
         found = model["evaluation"]
         loss = model.get("val_loss")
+        reference = references.get(model.get("setting"))
         kept = math.exp(loss - reference) if loss is not None and reference is not None else None
         layers = found["sparsity_by_layer"]
         yield [name, number(loss), number(kept), number(found["wikitext2"]["perplexity"], 2),
@@ -107,7 +136,12 @@ def main():
     parser.add_argument("--stocha", default="build/stocha")
     parser.add_argument("--limit", type=int, default=1000, help="examples of each set")
     parser.add_argument("--limit-tokens", type=int, default=50000, help="of WikiText-2")
+    parser.add_argument("--thresholds", type=thresholds, action="append", default=[], metavar="NAME=SPARSITY,...")
+    parser.add_argument("--calibrate", type=pathlib.Path, help="text for --thresholds")
+    parser.add_argument("--type", default="bf16", help="of the packed models for --thresholds")
     options = parser.parse_args()
+    if options.thresholds and not options.calibrate:
+        fail("--thresholds needs --calibrate TEXT")
     saved = read(options.output) if options.output.exists() else {"models": {}}
     models = saved["models"]
     if options.data:
@@ -115,12 +149,23 @@ def main():
         saved |= {key: value for key, value in results.items() if key not in ("arms", "groups")}
         logs = options.runs / "eval"
         logs.mkdir(exist_ok=True)
+        wanted = dict(options.thresholds)
+
+        def keep(name, folder, activation, run):
+            print(f"relufy_proof: {name}", file=sys.stderr)
+            evaluation = evaluate(folder, activation, logs / f"{name}.jsonl", options)
+            models[name] = {**run, "evaluation": evaluation}
+            options.output.write_text(json.dumps(saved, indent=1) + "\n")
+
         for name, folder, activation, run in all_models(options.runs, results, models):
             if name not in models:
-                print(f"relufy_proof: {name}", file=sys.stderr)
-                evaluation = evaluate(folder, activation, logs / f"{name}.jsonl", options)
-                models[name] = {**run, "evaluation": evaluation}
-                options.output.write_text(json.dumps(saved, indent=1) + "\n")
+                keep(name, folder, activation, run)
+            for sparsity in wanted.pop(name, []):
+                if f"{name} at {sparsity}" not in models:
+                    packed = thresholded(folder, name, sparsity, logs, options)
+                    keep(f"{name} at {sparsity}", packed, activation, {})
+        if wanted:
+            fail(f"--thresholds: no finished run {', '.join(wanted)}")
     print_table(models)
 
 

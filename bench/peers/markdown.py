@@ -97,6 +97,11 @@ def page(report: dict) -> str:
     if roofs:
         parts.append(table(ROOF_HEAD, roofs))
     notes = [f"- {r['row']}: {r['rival']['version']}, {r['rival']['setting']}" for r in results]
+    notes += [
+        f"- {r['row']}: {r['model']}, {r['active_fraction']:.3f} of its neurons active"
+        for r in results
+        if "model" in r
+    ]
     notes += [f"- {r['row']}: WARNING: {r['warning']}" for r in results if r.get("warning")]
     parts.append("\n".join(notes))
     return "\n\n".join(parts) + "\n"

@@ -17,7 +17,7 @@ from peers.worker import WORKERS, Worker
 @dataclasses.dataclass(frozen=True)
 class Options:
     program: pathlib.Path  # the stocha that is measured
-    sparsity: float
+    weights: stocha_bench.Weights
     rounds: int
     rival_only: bool
 
@@ -72,7 +72,7 @@ def measure_row(row: Row, options: Options, log: Log) -> list[dict]:
         return rounds[: options.rounds]
     rival = rival_of(row, rounds[-1]["rival"]["setting"] if rounds else None)
     if not options.rival_only:
-        stocha_bench.read_in(row)
+        options.weights.read_in(row)
     try:
         with burners(row.burners):
             for number in range(len(rounds) + 1, options.rounds + 1):
@@ -81,7 +81,7 @@ def measure_row(row: Row, options: Options, log: Log) -> list[dict]:
                 answer["tokens_per_s"] = speed
                 stocha = {}
                 if not options.rival_only:
-                    stocha = stocha_bench.bench(options.program, row, options.sparsity)
+                    stocha = stocha_bench.bench(options.program, row, options.weights)
                 log.add(row, answer, stocha)
                 ours = [f"{mode} {stocha[row.key][mode]:.2f}" for mode in row.modes if stocha]
                 progress = [f"{row.name} {number}/{options.rounds}: {rival.name} {speed:.2f}", *ours]

@@ -1,5 +1,6 @@
 """Medians, ratios and shares of the roof out of the rounds of a row."""
 
+import pathlib
 import statistics
 
 from peers.isa import reason_to_withhold
@@ -88,6 +89,8 @@ def summarize(row: Row, rounds: list[dict], system_info: str) -> dict:
         result["warning"] = f"llama.cpp is known to reach {known:g} on 2 cores with AMX"
     if not rounds[-1]["stocha"]:
         return result
+    result["active_fraction"] = statistics.median(e["stocha"]["active_fraction"] for e in rounds)
+    result["model"] = pathlib.Path(rounds[-1]["stocha"].get("model", row.shape)).name
     result["withheld"] = why_no_ratio(row, rounds, system_info)
     for mode in row.modes:
         result["modes"][mode] = mode_summary(row, mode, rounds, result["withheld"])
