@@ -112,6 +112,14 @@ def panels(points):
             (f"one of {count} is right, %", lambda point: 100 * point["best_of"][-1]["exact_match"])]
 
 
+def label(point):
+    """ "T 0.8" or "p 0.3, T 0.8, prompt too"."""
+    parts = POINT.fullmatch(point["point"])
+    drawn = parts["activation"].partition(":")[2]
+    shown = [f"p {drawn}"] * bool(drawn) + [f"T {parts['temperature']}"] + ["prompt too"] * bool(parts["prompt"])
+    return ", ".join(shown)
+
+
 def draw(points, file):
     shown = panels(points)
     figure, axes = plt.subplots(1, len(shown), figsize=(10, 4.2), layout="constrained")
@@ -122,12 +130,13 @@ def draw(points, file):
             axis.plot([quality(point) for point in mine], [value(point) for point in mine], label=name,
                       color=color, marker=marker, linestyle=["-", "--", ":", "-."][i % 4])
             for point in mine:
-                axis.annotate(point["point"].split("@")[-1] if ":" not in point["point"] else point["point"],
-                              (quality(point), value(point)), textcoords="offset points", xytext=(5, 4), fontsize=7)
+                axis.annotate(label(point), (quality(point), value(point)), textcoords="offset points",
+                              xytext=(6, -9), fontsize=7)
         judged_axis = "judge_nats_per_byte" in points[0]
         axis.set_xlabel("judge's nats a byte (left: likelier)" if judged_axis else "right answers at N = 1, %")
         axis.set_ylabel(title)
         axis.grid(alpha=0.3)
+        axis.margins(0.14, 0.1)  # room for labels
     axes[0].legend(fontsize=8)
     figure.savefig(file, metadata={"Date": None})
 
