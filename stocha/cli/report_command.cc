@@ -47,6 +47,7 @@ std::vector<RunMetrics> ReadRuns(const std::vector<std::string>& paths) {
   // Folders of one name are told apart by the path as given.
   for (size_t i = 0; i < runs.size(); ++i) {
     runs[i].name = std::ranges::count(names, names[i]) > 1 ? paths[i] : names[i];
+    runs[i].look = i;
   }
   return runs;
 }

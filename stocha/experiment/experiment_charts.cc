@@ -84,15 +84,15 @@ Chart MeanSparsityChart(Runs runs) {
               .x_bounds = {0, LastStep(runs)},
               .y_bounds = {0, 1},
               .lines = SwitchLines(runs, false)};
-  for (size_t i = 0; i < runs.size(); ++i) {
+  for (const RunMetrics& run : runs) {
     std::vector<Point> points;
-    for (const StepMetrics& step : runs[i].steps) {
+    for (const StepMetrics& step : run.steps) {
       points.push_back({static_cast<double>(step.step), MeanOfFinite(step.sparsity)});
     }
-    Series series = RunSwatch(i, Ink::kCurve);
-    series.label = runs[i].name;
-    series.end_label = runs[i].name;
-    series.points = Smooth(points, SwitchSteps(runs[i]));
+    Series series = RunSwatch(run.look, Ink::kCurve);
+    series.label = run.name;
+    series.end_label = run.name;
+    series.points = Smooth(points, SwitchSteps(run));
     chart.series.push_back(std::move(series));
   }
   return chart;

@@ -50,12 +50,14 @@ std::vector<Section> Sections(const std::vector<GroupResult>& groups) {
 // Of the arms whose metrics are there, named for them.
 std::vector<RunMetrics> CurvesOf(const Section& section, const fs::path& runs) {
   std::vector<RunMetrics> curves;
-  for (const GroupResult& arm : section.arms) {
+  for (size_t i = 0; i < section.arms.size(); ++i) {
+    const GroupResult& arm = section.arms[i];
     std::error_code error;
     if (!fs::exists(runs / arm.runs[0] / "metrics.jsonl", error)) continue;
     RunMetrics metrics = ReadRunMetrics(runs / arm.runs[0]);
     if (metrics.steps.empty()) continue;
     metrics.name = arm.arm;
+    metrics.look = i;
     curves.push_back(std::move(metrics));
   }
   return curves;
@@ -145,9 +147,9 @@ bool ShowsSomething(const Chart& chart) {
 // Of runs whose metrics are there. On a phone, charts have no names beside their curves.
 void AddCurves(Runs curves, std::string* out) {
   *out += "<ul class=\"key\">\n";
-  for (size_t i = 0; i < curves.size(); ++i) {
-    *out += fmt::format("<li>{}{}</li>\n", RenderSwatch(RunSwatch(i, Ink::kCurve), false),
-                        EscapeMarkup(curves[i].name));
+  for (const RunMetrics& curve : curves) {
+    *out += fmt::format("<li>{}{}</li>\n", RenderSwatch(RunSwatch(curve.look, Ink::kCurve), false),
+                        EscapeMarkup(curve.name));
   }
   *out += "</ul>\n";
   AddWideFigure(LossChart(curves, ChartWidth::kWide), LossChart(curves, ChartWidth::kNarrow),

@@ -70,9 +70,9 @@ void AddHeader(Runs runs, const std::vector<RunSummary>& summaries, const Report
   for (size_t i = 0; i < runs.size(); ++i) {
     const RunSummary& summary = summaries[i];
     *out += fmt::format("<li>{}<strong>{}</strong>: {}, {} {}, {} tokens",
-                        RenderSwatch(RunSwatch(i, Ink::kCurve), true), EscapeMarkup(runs[i].name),
-                        EscapeMarkup(Activations(runs[i])), FormatWhole(summary.steps),
-                        summary.steps == 1 ? "step" : "steps",
+                        RenderSwatch(RunSwatch(runs[i].look, Ink::kCurve), true),
+                        EscapeMarkup(runs[i].name), EscapeMarkup(Activations(runs[i])),
+                        FormatWhole(summary.steps), summary.steps == 1 ? "step" : "steps",
                         FormatNumber(static_cast<double>(summary.tokens)));
     if (std::isfinite(summary.at_end.as_trained)) {
       *out += "; validation loss " + FormatLoss(summary.at_end.as_trained);
@@ -96,22 +96,24 @@ void AddLossSection(Runs runs, std::string* out) {
   *out += "<section><h2>Loss</h2>\n<ul class=\"key\">\n";
   for (size_t i = 0; runs.size() > 1 && i < runs.size(); ++i) {
     *out += fmt::format("<li class=\"narrow\">{}{}</li>\n",
-                        RenderSwatch(RunSwatch(i, Ink::kCurve), true), EscapeMarkup(runs[i].name));
+                        RenderSwatch(RunSwatch(runs[i].look, Ink::kCurve), true),
+                        EscapeMarkup(runs[i].name));
   }
   const auto key = [out](const Series& series, bool marker, std::string_view text) {
     *out += fmt::format("<li>{}{}</li>\n", RenderSwatch(series, marker), text);
   };
-  key(RunSwatch(0, Ink::kFaint), false, "training, each step");
-  key(RunSwatch(0, Ink::kCurve), false, "training, mean over 2% of the steps");
+  key(RunSwatch(runs[0].look, Ink::kFaint), false, "training, each step");
+  key(RunSwatch(runs[0].look, Ink::kCurve), false, "training, mean over 2% of the steps");
   const Chart chart = LossChart(runs, ChartWidth::kWide);
   const auto has = [&chart](Ink ink) {
     return std::ranges::any_of(chart.series, [ink](const Series& s) { return s.ink == ink; });
   };
   if (has(Ink::kFilled)) {
-    key(RunSwatch(0, Ink::kFilled), true, "validation with the activation of that time");
+    key(RunSwatch(runs[0].look, Ink::kFilled), true, "validation with the activation of that time");
   }
   if (has(Ink::kHollow)) {
-    key(RunSwatch(0, Ink::kHollow), true, "validation with ReLU, before the switch to it");
+    key(RunSwatch(runs[0].look, Ink::kHollow), true,
+        "validation with ReLU, before the switch to it");
   }
   *out += "</ul>\n";
   AddWideFigure(chart, LossChart(runs, ChartWidth::kNarrow), "Loss over steps", out);

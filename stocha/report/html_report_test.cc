@@ -5,10 +5,12 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "stocha/base/error.h"
+#include "stocha/report/run_charts.h"
 #include "stocha/report/well_formed.h"
 
 namespace stocha {
@@ -38,7 +40,8 @@ RunMetrics FakeRun(std::string name, int64_t steps, int64_t switch_step, size_t 
   return run;
 }
 
-std::string Render(const std::vector<RunMetrics>& runs, const ReportOptions& options = {}) {
+std::string Render(std::vector<RunMetrics> runs, const ReportOptions& options = {}) {
+  for (size_t i = 0; i < runs.size(); ++i) runs[i].look = i;
   return RenderReport(runs, options);
 }
 
@@ -55,6 +58,17 @@ TEST(HtmlReportTest, IsWellFormedAndComplete) {
     EXPECT_TRUE(Contains(page, part)) << part;
   }
   EXPECT_FALSE(Contains(page, "Generated text"));
+}
+
+// An arm whose neighbours are not there has the colour that it has beside them.
+TEST(HtmlReportTest, ARunIsDrawnInItsOwnLook) {
+  RunMetrics run = FakeRun("alpha", 400, 380, 4);
+  run.look = 3;
+  const Chart chart = LossChart(std::span(&run, 1), ChartWidth::kWide);
+  ASSERT_FALSE(chart.series.empty());
+  for (const Series& series : chart.series) EXPECT_EQ(series.colour, "r3");
+  ASSERT_EQ(chart.lines.size(), 1U);
+  EXPECT_EQ(chart.lines[0].colour, "r3");
 }
 
 TEST(HtmlReportTest, FetchesNothing) {

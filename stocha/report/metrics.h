@@ -52,6 +52,8 @@ struct RunMetrics {
   std::string name;  // the run folder's
   std::vector<StepMetrics> steps;
   std::vector<ValidationMetrics> validations;
+  size_t look =
+      0;  // which colour and pattern charts draw it in; whoever shows several numbers them
 };
 
 // Reads RUN/metrics.jsonl. A last line without its end was cut off by a kill and is ignored; any

@@ -83,6 +83,8 @@ figure,dl div,tr,li{break-inside:avoid}
 h2,h3{break-after:avoid}
 details,.readout,.cursor{display:none}
 .pair{grid-template-columns:1fr 1fr}
+table{font-size:8pt}
+tbody th{white-space:nowrap}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 }
 )css";

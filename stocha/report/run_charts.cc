@@ -52,7 +52,7 @@ std::vector<Point> Copy(std::span<const Point> points) { return {points.begin(),
 
 // The validation losses within [lo, hi]: with the activation of that time, and with ReLU while
 // training had another.
-void AddValidations(const RunMetrics& run, size_t index, double lo, double hi, size_t max_markers,
+void AddValidations(const RunMetrics& run, double lo, double hi, size_t max_markers,
                     std::vector<Series>* all) {
   std::vector<Point> current;
   std::vector<Point> relu;
@@ -61,7 +61,7 @@ void AddValidations(const RunMetrics& run, size_t index, double lo, double hi, s
     (trial ? relu : current).push_back({static_cast<double>(validation.step), validation.loss});
   }
   const auto add = [&](std::span<const Point> points, Ink ink, std::string_view name) {
-    Series series = RunSwatch(index, ink);
+    Series series = RunSwatch(run.look, ink);
     series.label = fmt::format("{}, {}", run.name, name);
     series.points = PickEvenly(Between(points, lo, hi), max_markers);
     if (!series.points.empty()) all->push_back(std::move(series));
@@ -74,15 +74,15 @@ void AddValidations(const RunMetrics& run, size_t index, double lo, double hi, s
 void AddNoisyCurves(Runs runs, double StepMetrics::* field, double lo, double hi, size_t max_points,
                     std::vector<Series>* all) {
   std::vector<Series> smooth;
-  for (size_t i = 0; i < runs.size(); ++i) {
-    const std::vector<Point> raw = Curve(runs[i], field);
-    Series faint = RunSwatch(i, Ink::kFaint);
+  for (const RunMetrics& run : runs) {
+    const std::vector<Point> raw = Curve(run, field);
+    Series faint = RunSwatch(run.look, Ink::kFaint);
     faint.points = ThinMinMax(Between(raw, lo, hi), max_points);
     all->push_back(std::move(faint));
-    Series strong = RunSwatch(i, Ink::kCurve);
-    strong.label = runs[i].name;
-    if (runs.size() > 1) strong.end_label = runs[i].name;
-    strong.points = Copy(Between(Smooth(raw, SwitchSteps(runs[i])), lo, hi));
+    Series strong = RunSwatch(run.look, Ink::kCurve);
+    strong.label = run.name;
+    if (runs.size() > 1) strong.end_label = run.name;
+    strong.points = Copy(Between(Smooth(raw, SwitchSteps(run)), lo, hi));
     smooth.push_back(std::move(strong));
   }
   std::ranges::move(smooth, std::back_inserter(*all));
@@ -93,8 +93,8 @@ Chart LossBetween(Runs runs, double lo, double hi, ChartWidth width) {
   Chart chart{.width = wide ? 960 : 380, .height = wide ? 400 : 320, .x_bounds = {lo, hi}};
   AddNoisyCurves(runs, &StepMetrics::loss, lo, hi, wide ? kWidePoints : kSmallPoints,
                  &chart.series);
-  for (size_t i = 0; i < runs.size(); ++i) {
-    AddValidations(runs[i], i, lo, hi, wide ? kWideMarkers : kSmallMarkers, &chart.series);
+  for (const RunMetrics& run : runs) {
+    AddValidations(run, lo, hi, wide ? kWideMarkers : kSmallMarkers, &chart.series);
   }
   if (!wide) {  // a phone has no room beside the plot
     for (Series& series : chart.series) series.end_label.clear();
@@ -126,11 +126,11 @@ Chart SmallChart(Runs runs, const char* title, double StepMetrics::* field, bool
   if (noisy) {
     AddNoisyCurves(runs, field, 0, last, kSmallPoints, &chart.series);
   } else {
-    for (size_t i = 0; i < runs.size(); ++i) {
-      Series series = RunSwatch(i, Ink::kCurve);
-      series.label = runs[i].name;
-      if (runs.size() > 1) series.end_label = runs[i].name;
-      series.points = ThinMinMax(Curve(runs[i], field), kSmallPoints);
+    for (const RunMetrics& run : runs) {
+      Series series = RunSwatch(run.look, Ink::kCurve);
+      series.label = run.name;
+      if (runs.size() > 1) series.end_label = run.name;
+      series.points = ThinMinMax(Curve(run, field), kSmallPoints);
       chart.series.push_back(std::move(series));
     }
   }
@@ -182,14 +182,15 @@ std::vector<VerticalLine> SwitchLines(Runs runs, bool labels) {
       }
     }
     // One run's line has its colour; a shared one has the text's.
-    if (marked.runs.size() == 1) line.colour = fmt::format("r{}", marked.runs[0] % kRunColours);
+    if (marked.runs.size() == 1)
+      line.colour = RunSwatch(runs[marked.runs[0]].look, Ink::kCurve).colour;
     lines.push_back(std::move(line));
   }
   return lines;
 }
 
-Series RunSwatch(size_t index, Ink ink) {
-  return {.colour = fmt::format("r{}", index % kRunColours), .pattern = index, .ink = ink};
+Series RunSwatch(size_t look, Ink ink) {
+  return {.colour = fmt::format("r{}", look % kRunColours), .pattern = look, .ink = ink};
 }
 
 Chart LossChart(Runs runs, ChartWidth width) {

@@ -38,8 +38,8 @@ double LastStep(Runs runs);
 // run where runs differ.
 std::vector<VerticalLine> SwitchLines(Runs runs, bool labels);
 
-// The line and, in other inks, the markers of run `index`, for a legend.
-Series RunSwatch(size_t index, Ink ink);
+// The line and, in other inks, the markers of a run with that RunMetrics::look.
+Series RunSwatch(size_t look, Ink ink);
 
 }  // namespace stocha
 
