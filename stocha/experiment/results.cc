@@ -227,13 +227,12 @@ GroupResult SumUp(const RunGroup& group, const std::vector<RunResult>& runs) {
     scanned = scanned && over(group.NameOf(run));
     const double loss = found == runs.end() ? kNotKnown : found->val_loss;
     sum.scan_losses.push_back(loss);
-    // A single rate needs no validation to be chosen.
-    const bool better = group.learning_rates.size() == 1 ? found != runs.end() : loss < least;
-    if (!better) continue;
+    if (!(loss < least)) continue;
     least = loss;
     sum.learning_rate = run.learning_rate;
   }
   if (!scanned) sum.learning_rate = kNotKnown;
+  if (group.learning_rates.size() == 1) sum.learning_rate = group.learning_rates[0];
   if (!std::isfinite(sum.learning_rate)) return sum;
   std::vector<double> sparsities;
   for (const uint64_t seed : group.seeds) {

@@ -71,7 +71,7 @@ void AddMetrics(const Recipe& recipe, const ModelConfig& model, const RunMetrics
 struct GroupResult {
   std::string setting;
   std::string arm;
-  double learning_rate = kNotKnown;  // the one chosen; not known while the scan goes on
+  double learning_rate = kNotKnown;  // the one chosen; not known while a scan goes on
   std::vector<double> learning_rates;
   std::vector<double> scan_losses;  // one a rate, of the first seed
   std::vector<std::string> runs;    // finished ones with that rate, one a seed

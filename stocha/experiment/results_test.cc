@@ -48,6 +48,16 @@ TEST(ResultsTest, ARateThatFailedIsNotChosen) {
   EXPECT_EQ(SumUp(kGroup, {failed, Finished(1, 0.5, 3)}).learning_rate, 0.5);
 }
 
+TEST(ResultsTest, ASingleRateNeedsNoScan) {
+  RunGroup group = kGroup;
+  group.learning_rates = {0.25};
+  RunResult failed = Finished(1, 0.25, 1);
+  failed.status = RunStatus::kFailed;
+  const GroupResult sum = SumUp(group, {failed, Finished(2, 0.25, 3)});
+  EXPECT_EQ(sum.learning_rate, 0.25);
+  EXPECT_EQ(sum.losses, (std::vector<double>{3}));
+}
+
 TEST(ResultsTest, RunsAreReadBackAsTheyWere) {
   ExperimentResults results;
   results.facts["commit"] = "abc";
