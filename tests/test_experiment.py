@@ -108,6 +108,8 @@ def test_a_grid_is_run_summed_up_and_not_run_again(stocha, recipe, tmp_path):
         assert arm["val_loss_at_switch"] == at["loss"]
 
     before = {path: path.stat().st_mtime_ns for path in output.rglob("metrics.jsonl")}
+    text = run_ok(stocha, "experiment", recipe, "--output", output, "--set", "seeds=[1]")
+    assert "4 of 4 runs finished, 0 failed" in text  # the other seed's runs are not of this one
     run_ok(stocha, "experiment", recipe, "--output", output)
     assert {path: path.stat().st_mtime_ns for path in output.rglob("metrics.jsonl")} == before
     assert results_of(output)["arms"] == results["arms"]

@@ -225,12 +225,17 @@ class Runner {
     return groups;
   }
 
-  ExperimentOutcome Outcome() const {
+  // results.json may hold runs of an earlier recipe, which do not count.
+  ExperimentOutcome Outcome() {
     ExperimentOutcome outcome{
         .stopped = stopped_, .runs = experiment_.num_runs(), .groups = Groups()};
-    for (const RunResult& run : results_.runs) {
-      if (run.status == RunStatus::kFinished) ++outcome.finished;
-      if (run.status == RunStatus::kFailed) ++outcome.failed;
+    for (const RunGroup& group : experiment_.groups) {
+      for (const ExperimentRun& run : KnownRuns(group, results_.runs)) {
+        const RunResult* result = results_.Find(group.NameOf(run));
+        if (result == nullptr) continue;
+        if (result->status == RunStatus::kFinished) ++outcome.finished;
+        if (result->status == RunStatus::kFailed) ++outcome.failed;
+      }
     }
     return outcome;
   }

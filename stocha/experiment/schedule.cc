@@ -14,7 +14,8 @@ bool IsOver(const std::string& name, const std::vector<RunResult>& results) {
          (found->status == RunStatus::kFinished || found->status == RunStatus::kFailed);
 }
 
-// Those that can be named by now: a rate that is not chosen yet hides the other seeds.
+}  // namespace
+
 std::vector<ExperimentRun> KnownRuns(const RunGroup& group, const std::vector<RunResult>& results) {
   std::vector<ExperimentRun> runs = group.FirstRuns();
   const double rate = SumUp(group, results).learning_rate;
@@ -22,8 +23,6 @@ std::vector<ExperimentRun> KnownRuns(const RunGroup& group, const std::vector<Ru
   for (const ExperimentRun& run : group.OtherRuns(rate)) runs.push_back(run);
   return runs;
 }
-
-}  // namespace
 
 int64_t TokensOf(const Recipe& recipe) {
   return recipe.steps * recipe.batch_size * recipe.sequence_length;

@@ -18,6 +18,9 @@ namespace stocha {
 double WorkOf(const RunGroup& group);
 int64_t TokensOf(const Recipe& recipe);
 
+// A group's runs that can be named by now: a rate that is not chosen yet hides the other seeds.
+std::vector<ExperimentRun> KnownRuns(const RunGroup& group, const std::vector<RunResult>& results);
+
 struct NextRun {
   const RunGroup* group = nullptr;
   ExperimentRun run;
