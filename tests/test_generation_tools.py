@@ -69,6 +69,10 @@ def test_curves_are_drawn_and_judged_as_transformers_does(repo, stocha, talking,
     again = curves(repo, stocha, questions, output, *flags)
     assert "questions/s" not in again.stderr and again.stdout == result.stdout
 
+    questions.write_text(questions.read_text() + "\n")  # another file: what is there is not its result
+    other = curves(repo, stocha, questions, output, *flags)
+    assert other.returncode == 1 and "0-0.jsonl" in other.stderr
+
 
 def test_curves_without_a_judge_count_right_answers(repo, stocha, talking, questions, tmp_path):
     result = curves(repo, stocha, questions, tmp_path / "out", "--curve", "ReLU", talking, "relu@0.5")

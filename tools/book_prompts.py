@@ -10,17 +10,8 @@ import argparse
 import json
 import pathlib
 import random
-import subprocess
-import sys
 
-
-def texts(path):
-    """Of each book, one after another."""
-    with subprocess.Popen(["zstd", "--decompress", "--stdout", path], stdout=subprocess.PIPE) as zstd:
-        for line in zstd.stdout:
-            yield json.loads(line)["text"]
-    if zstd.returncode != 0:
-        sys.exit(f"book_prompts: error: {path}: zstd cannot read it")
+from support import books, fail
 
 
 def cut(paragraph, characters):
@@ -37,11 +28,11 @@ def main():
     parser.add_argument("--characters", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    long_enough = [paragraph for text in texts(options.books) for paragraph in text.split("\n")
+    long_enough = [paragraph for book in books(options.books) for paragraph in book["text"].split("\n")
                    if paragraph[:1].isalpha() and len(paragraph) >= 3 * options.characters]
     if len(long_enough) < options.num_prompts:
-        sys.exit(f"book_prompts: error: {options.books}: {len(long_enough)} paragraphs are long enough, "
-                 f"expected {options.num_prompts}: lower --num-prompts or --characters")
+        fail(f"{options.books}: {len(long_enough)} paragraphs are long enough, "
+             f"expected {options.num_prompts}: lower --num-prompts or --characters")
     chosen = random.Random(options.seed).sample(long_enough, options.num_prompts)
     lines = [dict(zip(("context", "answer"), cut(paragraph, options.characters))) | {"aliases": []}
              for paragraph in chosen]

@@ -11,7 +11,8 @@ import hashlib
 import json
 import os
 import pathlib
-import subprocess
+
+from support import books
 
 HEAD = """# The text of the experiments
 
@@ -32,14 +33,6 @@ book{where}.
 
 
 PASSAGE, PER_BOOK = 80, 6  # characters; passages
-
-
-def books(path):
-    with subprocess.Popen(["zstd", "--decompress", "--stdout", path], stdout=subprocess.PIPE) as zstd:
-        for line in zstd.stdout:
-            yield json.loads(line)
-    if zstd.returncode != 0:
-        raise SystemExit(f"describe_books: error: {path}: zstd cannot read it")
 
 
 def sha256(path):

@@ -11,14 +11,14 @@ OUTPUT gets results.json, curves.svg, and the samples themselves; a run that is 
 
 import argparse
 import json
-import math
 import pathlib
 import re
 import statistics
-import subprocess
 import sys
 
 import matplotlib
+
+from support import fail, stocha
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402
@@ -26,19 +26,11 @@ import matplotlib.pyplot as plt  # noqa: E402
 # Okabe and Ito's colours, and a marker each: to be told apart in print and by the colour-blind.
 STYLES = [("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"),
           ("#56B4E9", "P"), ("#000000", "X")]
-POINT = re.compile(r"(?P<activation>[^@]+)@(?P<temperature>[0-9.]+)(?P<prompt>\+prompt)?")
-
-
-def fail(message):
-    sys.exit(f"generation_curves: error: {message}")
+POINT = re.compile(r"(?P<activation>[^@]+)@(?P<temperature>[0-9]+([.][0-9]+)?)(?P<prompt>\+prompt)?")
 
 
 def stocha_eval(options, *arguments):
-    command = [options.stocha, "eval", *arguments, "--json"]
-    done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        fail(f"{' '.join(map(str, command))} ended with status {done.returncode}")
-    return json.loads(done.stdout)["results"][0]
+    return json.loads(stocha(options.stocha, "eval", *arguments, "--json"))["results"][0]
 
 
 def records(log):
@@ -49,13 +41,16 @@ def records(log):
 
 def judged(options, log, stem):
     """Nats a byte of all samples under --judge, each behind its question."""
-    questions = [json.loads(line) for line in options.questions.read_text(encoding="utf-8").splitlines()]
+    lines = options.questions.read_text(encoding="utf-8").splitlines()
+    questions = [json.loads(line) for line in lines if line.strip()]
     asked, empty = [], 0
     for example, result in sorted(records(log).items()):
         choices = [" " + answer for answer in result["answers"] if answer]
         empty += len(result["answers"]) - len(choices)
         if len(choices) >= 2:
             asked.append({"query": questions[example]["context"], "choices": choices, "gold": 0})
+    if not asked:
+        fail(f"{log}: no question has two samples to judge: raise --max-tokens or --samples")
     file = stem.with_suffix(".samples.jsonl")
     file.write_text("".join(json.dumps(line) + "\n" for line in asked), encoding="utf-8")
     judge_log = stem.with_suffix(".judged.jsonl")
@@ -65,10 +60,18 @@ def judged(options, log, stem):
     return {"judge_nats_per_byte": nats / written, "empty_samples": empty}
 
 
+def state_of(path):
+    """Which files these are: name, size and time of each."""
+    path = pathlib.Path(path)
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+
+
 def measured(options, name, model, point, stem):
-    """As measure(), or what an earlier run found with the same settings."""
-    settings = {"model": str(model), "questions": str(options.questions), "judge": str(options.judge or ""),
-                **{key: getattr(options, key) for key in ("samples", "shots", "max_tokens", "limit")}}
+    """As measure(), or what an earlier run found with the same settings on the same files."""
+    inputs = {"model": model, "questions": options.questions, "judge": options.judge}
+    settings = {key: [str(path), state_of(path)] for key, path in inputs.items() if path}
+    settings |= {key: getattr(options, key) for key in ("samples", "shots", "max_tokens", "limit")}
     file = stem.with_suffix(".json")
     if file.exists():
         saved = json.loads(file.read_text())
@@ -81,8 +84,6 @@ def measured(options, name, model, point, stem):
 
 def measure(options, name, model, point, stem):
     parts = POINT.fullmatch(point)
-    if not parts or not math.isfinite(float(parts["temperature"])):
-        fail(f"{name}: got {point}, expected ACTIVATION@TEMPERATURE, e.g. stocha:0.3@0.6 or silu@0.8+prompt")
     log = stem.with_suffix(".jsonl")
     counts = [str(2**i) for i in range(options.samples.bit_length()) if 2**i < options.samples]
     found = stocha_eval(options, model, "--qa", options.questions, "--activation", parts["activation"],
@@ -169,6 +170,15 @@ def main():
     for curve in options.curve:
         if len(curve) < 3:
             fail(f"--curve {' '.join(curve)}: expected a name, a model and points")
+        for point in curve[2:]:
+            if not POINT.fullmatch(point):
+                fail(f"{curve[0]}: got {point}, expected ACTIVATION@TEMPERATURE, "
+                     "e.g. stocha:0.3@0.6 or silu@0.8+prompt")
+        if not pathlib.Path(curve[1]).exists():
+            fail(f"{curve[0]}: no model {curve[1]}")
+    for path in (options.questions, options.judge):
+        if path and not path.exists():
+            fail(f"no {path}")
     options.output.mkdir(parents=True, exist_ok=True)
     file = options.output / "results.json"
     points = []

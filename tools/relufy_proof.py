@@ -10,20 +10,18 @@ already are not evaluated again, and need not be there any more; a run that is c
 """
 
 import argparse
+import functools
 import json
 import math
 import pathlib
 import statistics
-import subprocess
 import sys
 import tomllib
 
+from support import fail, stocha
+
 ORIGINAL = {"original": "silu", "relu-untrained": "relu"}
 KEPT = ("perplexity", "acc", "acc_stderr", "acc_norm", "acc_norm_stderr", "examples", "tokens")
-
-
-def fail(message):
-    sys.exit(f"relufy_proof: error: {message}")
 
 
 def read(path):
@@ -35,15 +33,6 @@ def read(path):
         fail(f"{path}: {error}")
 
 
-def stocha(options, *arguments):
-    """What a command of stocha prints."""
-    command = [str(part) for part in (options.stocha, *arguments)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        fail(f"{' '.join(command)} ended with status {done.returncode}")
-    return done.stdout
-
-
 def evaluate(model, activation, log, options):
     """What `stocha eval` says of a model, by the name of the set."""
     data = options.data
@@ -52,8 +41,8 @@ def evaluate(model, activation, log, options):
              "piqa": ("--choice", data / "piqa.jsonl"),
              "arc_easy": ("--choice", data / "arc_easy.jsonl")}
     sets = [part for flag in flags.values() for part in flag]
-    answer = stocha(options, "eval", model, "--activation", activation, *sets, "--limit", options.limit,
-                    "--limit-tokens", options.limit_tokens, "--resume", log, "--json")
+    answer = stocha(options.stocha, "eval", model, "--activation", activation, *sets,
+                    "--limit", options.limit, "--limit-tokens", options.limit_tokens, "--resume", log, "--json")
     results = json.loads(answer)["results"]
     found = {name: {key: result[key] for key in KEPT if key in result}
              for name, result in zip(flags, results)}
@@ -67,23 +56,32 @@ def start_model(runs, results):
     return pathlib.Path(recipe["model"]["init_from"])
 
 
-def all_models(runs, results, known):
-    """(name, folder, activation, what the experiment says) of each."""
-    for name, activation in ORIGINAL.items():
-        yield name, None if name in known else start_model(runs, results), activation, {}
+def all_models(options, results, known, logs):
+    """(name, what gives its folder, activation, what the experiment says) of each that is not known yet."""
+    wanted = dict(options.thresholds)
+    models = [(name, lambda: start_model(options.runs, results), activation, {})
+              for name, activation in ORIGINAL.items()]
     for run in results["arms"]:
-        if run["status"] == "finished":
-            name = "-".join(part for part in (run["setting"], run["name"]) if part)
-            yield name, runs / "runs" / run["run"] / "final", run["activation"], run
+        if run["status"] != "finished":
+            continue
+        name = "-".join(part for part in (run["setting"], run["name"]) if part)
+        folder = options.runs / "runs" / run["run"] / "final"
+        models.append((name, lambda folder=folder: folder, run["activation"], run))
+        for sparsity in wanted.pop(name, []):
+            packed = functools.partial(thresholded, folder, name, sparsity, logs, options)
+            models.append((f"{name} at {sparsity}", packed, run["activation"], {}))
+    if wanted:
+        fail(f"--thresholds: no finished run {', '.join(wanted)}")
+    return [model for model in models if model[0] not in known]
 
 
 def thresholded(folder, name, sparsity, logs, options):
     """The model of `folder`, packed without loss, with thresholds for that sparsity."""
     packed, out = logs / f"{name}.gguf", logs / f"{name}-{sparsity}.gguf"
     if not packed.exists():
-        stocha(options, "quantize", folder, packed, "--type", options.type)
+        stocha(options.stocha, "quantize", folder, packed, "--type", options.type)
     if not out.exists():
-        stocha(options, "calibrate", packed, out, "--text", options.calibrate, "--sparsity", sparsity)
+        stocha(options.stocha, "calibrate", packed, out, "--text", options.calibrate, "--sparsity", sparsity)
     return out
 
 
@@ -149,23 +147,11 @@ def main():
         saved |= {key: value for key, value in results.items() if key not in ("arms", "groups")}
         logs = options.runs / "eval"
         logs.mkdir(exist_ok=True)
-        wanted = dict(options.thresholds)
-
-        def keep(name, folder, activation, run):
+        for name, folder, activation, run in all_models(options, results, models, logs):
             print(f"relufy_proof: {name}", file=sys.stderr)
-            evaluation = evaluate(folder, activation, logs / f"{name}.jsonl", options)
+            evaluation = evaluate(folder(), activation, logs / f"{name}.jsonl", options)
             models[name] = {**run, "evaluation": evaluation}
             options.output.write_text(json.dumps(saved, indent=1) + "\n")
-
-        for name, folder, activation, run in all_models(options.runs, results, models):
-            if name not in models:
-                keep(name, folder, activation, run)
-            for sparsity in wanted.pop(name, []):
-                if f"{name} at {sparsity}" not in models:
-                    packed = thresholded(folder, name, sparsity, logs, options)
-                    keep(f"{name} at {sparsity}", packed, activation, {})
-        if wanted:
-            fail(f"--thresholds: no finished run {', '.join(wanted)}")
     print_table(models)
 
 

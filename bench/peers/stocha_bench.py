@@ -53,11 +53,7 @@ class Weights:
         """Exits when the rival, whose weights are of the row's shape and type, runs something else."""
         if not self.model:
             return
-        command = [str(program), "inspect", str(self.model), "--json"]
-        answer = subprocess.run(command, capture_output=True, text=True)
-        if answer.returncode:
-            sys.exit(f"compare: error: {answer.stderr.strip().splitlines()[-1]}")
-        found = json.loads(answer.stdout)
+        found = answer_of([str(program), "inspect", str(self.model), "--json"])
         config, shape = found["config"], shape_named(row.shape).llama_config()
         for key in shape:
             if config.get(key) != shape[key]:
@@ -66,6 +62,21 @@ class Weights:
         if found["dtype"] != row.stocha_type:
             got = f"{found['dtype']}, expected {row.stocha_type} as row {row.name} has it"
             sys.exit(f"compare: error: {self.model}: {got}: stocha quantize --type {row.stocha_type}")
+
+
+def answer_of(command: list[str]) -> dict:
+    """The JSON that a command of stocha prints; exits with its own last line when it fails."""
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True)
+    except OSError as error:
+        sys.exit(f"compare: error: cannot run {command[0]}: {error.strerror}; run scripts/setup")
+    if answer.returncode:
+        last = (answer.stderr.strip().splitlines() or ["no message"])[-1]
+        sys.exit(f"compare: error: {' '.join(command)} failed with {answer.returncode}: {last}")
+    try:
+        return json.loads(answer.stdout)
+    except json.JSONDecodeError as error:
+        sys.exit(f"compare: error: {' '.join(command)}: not JSON: {error}")
 
 
 def sha256(path: pathlib.Path) -> str:
@@ -86,17 +97,7 @@ def bench_command(program: pathlib.Path, row: Row, weights: Weights) -> list[str
 def bench(program: pathlib.Path, row: Row, weights: Weights) -> dict:
     """What `stocha bench` measured; exits with its own last line when it fails."""
     command = bench_command(program, row, weights)
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True)
-    except OSError as error:
-        sys.exit(f"compare: error: cannot run {program}: {error.strerror}; run scripts/setup")
-    if answer.returncode:
-        last = (answer.stderr.strip().splitlines() or ["no message"])[-1]
-        sys.exit(f"compare: error: {' '.join(command)} failed with {answer.returncode}: {last}")
-    try:
-        result = json.loads(answer.stdout)
-    except json.JSONDecodeError as error:
-        sys.exit(f"compare: error: {' '.join(command)}: not JSON: {error}")
+    result = answer_of(command)
     lacking = [name for name in REQUIRED if name not in result]
     lacking += [f"{row.key}.{mode}" for mode in row.modes if not result.get(row.key, {}).get(mode)]
     if lacking:

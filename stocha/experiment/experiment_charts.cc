@@ -11,10 +11,6 @@ namespace stocha {
 
 namespace {
 
-const RunResult& RunOf(const std::string& name, const std::vector<RunResult>& all) {
-  return *std::ranges::find(all, name, &RunResult::run);
-}
-
 // A curve, or markers, of an arm, named at its end.
 Series SeriesOf(size_t index, const GroupResult& arm, Ink ink) {
   Series series = RunSwatch(index, ink);
@@ -33,7 +29,7 @@ Chart FrontierChart(const std::vector<GroupResult>& arms, const std::vector<RunR
   for (size_t i = 0; i < arms.size(); ++i) {
     Series series = SeriesOf(i, arms[i], Ink::kFilled);
     for (const std::string& name : arms[i].runs) {
-      const RunResult& run = RunOf(name, all);
+      const RunResult& run = *FindRun(all, name);
       if (std::isfinite(run.sparsity)) series.points.push_back({100 * run.sparsity, run.val_loss});
     }
     std::ranges::sort(series.points, {}, &Point::x);
@@ -50,7 +46,7 @@ Chart LayerSparsityChart(const std::vector<GroupResult>& arms, const std::vector
               .x_name = "layer"};
   for (size_t i = 0; i < arms.size(); ++i) {
     Series series = SeriesOf(i, arms[i], Ink::kCurve);
-    const std::vector<double>& sparsity = RunOf(arms[i].runs[0], all).sparsity_by_layer;
+    const std::vector<double>& sparsity = FindRun(all, arms[i].runs[0])->sparsity_by_layer;
     for (size_t layer = 0; layer < sparsity.size(); ++layer) {
       series.points.push_back({static_cast<double>(layer), sparsity[layer]});
     }
@@ -67,7 +63,7 @@ Chart ValidationChart(const std::vector<GroupResult>& arms, const std::vector<Ru
               .x_name = "tokens"};
   for (size_t i = 0; i < arms.size(); ++i) {
     Series series = SeriesOf(i, arms[i], Ink::kCurve);
-    for (const ValidationPoint& validation : RunOf(arms[i].runs[0], all).validations) {
+    for (const ValidationPoint& validation : FindRun(all, arms[i].runs[0])->validations) {
       if (!validation.as_trained) continue;
       series.points.push_back({static_cast<double>(validation.tokens), validation.loss});
     }

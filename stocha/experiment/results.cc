@@ -166,6 +166,10 @@ OrderedJson GroupJson(const GroupResult& group) {
           {"sparsity", OrNull(group.sparsity)}};
 }
 
+bool IsFinished(const RunResult* run) {
+  return run != nullptr && run->status == RunStatus::kFinished;
+}
+
 }  // namespace
 
 void AddMetrics(const Recipe& recipe, const ModelConfig& model, const RunMetrics& metrics,
@@ -209,23 +213,12 @@ void AddMetrics(const Recipe& recipe, const ModelConfig& model, const RunMetrics
 GroupResult SumUp(const RunGroup& group, const std::vector<RunResult>& runs) {
   GroupResult sum{
       .setting = group.setting, .arm = group.arm, .learning_rates = group.learning_rates};
-  const auto finished = [&runs](const std::string& name) {
-    return std::ranges::find_if(runs, [&name](const RunResult& run) {
-      return run.run == name && run.status == RunStatus::kFinished;
-    });
-  };
-  const auto over = [&runs](const std::string& name) {
-    return std::ranges::any_of(runs, [&name](const RunResult& run) {
-      return run.run == name &&
-             (run.status == RunStatus::kFinished || run.status == RunStatus::kFailed);
-    });
-  };
   bool scanned = true;
   double least = std::numeric_limits<double>::infinity();
   for (const ExperimentRun& run : group.FirstRuns()) {
-    const auto found = finished(group.NameOf(run));
-    scanned = scanned && over(group.NameOf(run));
-    const double loss = found == runs.end() ? kNotKnown : found->val_loss;
+    const RunResult* found = FindRun(runs, group.NameOf(run));
+    scanned = scanned && found != nullptr && IsOver(found->status);
+    const double loss = IsFinished(found) ? found->val_loss : kNotKnown;
     sum.scan_losses.push_back(loss);
     if (!(loss < least)) continue;
     least = loss;
@@ -236,8 +229,9 @@ GroupResult SumUp(const RunGroup& group, const std::vector<RunResult>& runs) {
   if (!std::isfinite(sum.learning_rate)) return sum;
   std::vector<double> sparsities;
   for (const uint64_t seed : group.seeds) {
-    const auto found = finished(group.NameOf({.seed = seed, .learning_rate = sum.learning_rate}));
-    if (found == runs.end()) continue;
+    const RunResult* found =
+        FindRun(runs, group.NameOf({.seed = seed, .learning_rate = sum.learning_rate}));
+    if (!IsFinished(found)) continue;
     sum.runs.push_back(found->run);
     sum.losses.push_back(found->val_loss);
     sparsities.push_back(found->sparsity);
@@ -246,6 +240,11 @@ GroupResult SumUp(const RunGroup& group, const std::vector<RunResult>& runs) {
   sum.spread = SampleDeviation(sum.losses);
   sum.sparsity = MeanOfFinite(sparsities);
   return sum;
+}
+
+const RunResult* FindRun(const std::vector<RunResult>& runs, std::string_view run) {
+  const auto found = std::ranges::find(runs, run, &RunResult::run);
+  return found == runs.end() ? nullptr : &*found;
 }
 
 RunResult* ExperimentResults::Find(std::string_view run) {

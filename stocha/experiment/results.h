@@ -30,6 +30,11 @@ enum class RunStatus : uint8_t {
   kFinished,
 };
 
+// Neither at work nor to be gone on with.
+constexpr bool IsOver(RunStatus status) {
+  return status == RunStatus::kFinished || status == RunStatus::kFailed;
+}
+
 // A validation in the course of a run.
 struct ValidationPoint {
   int64_t tokens = 0;  // trained on before it
@@ -62,6 +67,9 @@ struct RunResult {
   double seconds = 0;                        // of training steps; validation and checkpoints aside
   double tokens_per_s = kNotKnown;           // median
 };
+
+// The run of that name; null without one.
+const RunResult* FindRun(const std::vector<RunResult>& runs, std::string_view run);
 
 // Fills in what the run's metrics say. recipe: the run's; model: what it trains.
 void AddMetrics(const Recipe& recipe, const ModelConfig& model, const RunMetrics& metrics,

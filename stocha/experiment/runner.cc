@@ -226,12 +226,12 @@ class Runner {
   }
 
   // results.json may hold runs of an earlier recipe, which do not count.
-  ExperimentOutcome Outcome() {
+  ExperimentOutcome Outcome() const {
     ExperimentOutcome outcome{
         .stopped = stopped_, .runs = experiment_.num_runs(), .groups = Groups()};
     for (const RunGroup& group : experiment_.groups) {
       for (const ExperimentRun& run : KnownRuns(group, results_.runs)) {
-        const RunResult* result = results_.Find(group.NameOf(run));
+        const RunResult* result = FindRun(results_.runs, group.NameOf(run));
         if (result == nullptr) continue;
         if (result->status == RunStatus::kFinished) ++outcome.finished;
         if (result->status == RunStatus::kFailed) ++outcome.failed;

@@ -8,10 +8,9 @@
 namespace stocha {
 namespace {
 
-bool IsOver(const std::string& name, const std::vector<RunResult>& results) {
-  const auto found = std::ranges::find(results, name, &RunResult::run);
-  return found != results.end() &&
-         (found->status == RunStatus::kFinished || found->status == RunStatus::kFailed);
+bool IsRunOver(const std::string& name, const std::vector<RunResult>& results) {
+  const RunResult* result = FindRun(results, name);
+  return result != nullptr && IsOver(result->status);
 }
 
 }  // namespace
@@ -35,9 +34,9 @@ double WorkOf(const RunGroup& group) {
 
 bool Schedule::IsDue(const std::string& name, const std::vector<RunResult>& results) const {
   if (taken_.contains(name)) return false;
-  if (!IsOver(name, results)) return true;
-  const auto found = std::ranges::find(results, name, &RunResult::run);
-  return found->status == RunStatus::kFailed && retry_failed_;
+  const RunResult* result = FindRun(results, name);
+  if (result == nullptr || !IsOver(result->status)) return true;
+  return result->status == RunStatus::kFailed && retry_failed_;
 }
 
 std::optional<NextRun> Schedule::Take(const std::vector<RunResult>& results) {
@@ -59,7 +58,7 @@ std::vector<const RunGroup*> Schedule::WithoutRate(const std::vector<RunResult>&
   std::vector<const RunGroup*> groups;
   for (const RunGroup& group : experiment_->groups) {
     const bool scanned = std::ranges::all_of(group.FirstRuns(), [&](const ExperimentRun& run) {
-      return IsOver(group.NameOf(run), results);
+      return IsRunOver(group.NameOf(run), results);
     });
     if (scanned && !std::isfinite(SumUp(group, results).learning_rate)) groups.push_back(&group);
   }
@@ -71,7 +70,7 @@ double Schedule::WorkDone(const std::vector<RunResult>& results) const {
   for (const RunGroup& group : experiment_->groups) {
     for (const ExperimentRun& run : KnownRuns(group, results)) {
       const std::string name = group.NameOf(run);
-      if (IsOver(name, results) && !IsDue(name, results)) done += WorkOf(group);
+      if (IsRunOver(name, results) && !IsDue(name, results)) done += WorkOf(group);
     }
   }
   for (const RunGroup* group : WithoutRate(results)) {
