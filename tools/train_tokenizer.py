@@ -65,6 +65,11 @@ def main():
     for path in arguments.texts:
         if not os.path.isfile(path):
             sys.exit(f"train_tokenizer: error: {path}: no such file")
+    folder = os.path.dirname(arguments.output) or "."
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:  # now, not after minutes of training
+        sys.exit(f"train_tokenizer: error: --output {arguments.output}: {error.strerror}; name a file whose folder can be made")
     temporary = f"{arguments.output}.tmp-{os.getpid()}"
     train(arguments.texts, arguments.vocab_size).save(temporary)
     os.replace(temporary, arguments.output)

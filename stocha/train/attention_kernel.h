@@ -1,10 +1,10 @@
 // Causal attention of one key and value head and of the query heads that it serves, forward and
-// backward, in blocks of 32 queries and keys that stay in a core's own caches, by AMX. Blocks
-// beyond the diagonal are left out.
+// backward, in blocks of 32 queries and keys that stay in a core's own caches. Blocks beyond the
+// diagonal are left out.
 //
 // Pure, on the calling thread alone: the same bits however the heads are spread over threads.
-// Scores, probabilities before their rounding and all sums are f32; what products take is bfloat16,
-// uint16_t here.
+// Scores, probabilities and all sums are f32; bfloat16 is uint16_t here. What products take is
+// bfloat16 with AMX, probabilities rounded to it, and f32 with AVX-512.
 #ifndef STOCHA_TRAIN_ATTENTION_KERNEL_H_
 #define STOCHA_TRAIN_ATTENTION_KERNEL_H_
 
@@ -42,6 +42,7 @@ struct AttentionKernel {
 
 #if defined(__x86_64__)
 extern const AttentionKernel kAttentionKernelAmx;
+extern const AttentionKernel kAttentionKernelAvx512;
 #endif
 
 // The one for this machine, STOCHA_ISA and heads of that size; null: there is none.

@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "stocha/train/attention_kernel.h"
+#include "stocha/train/matrix_product.h"
 #include "stocha/train/op_support.h"
 #include "stocha/train/row_kernels.h"
 
@@ -133,6 +134,11 @@ variable_list Backward(const at::Tensor& q, const at::Tensor& k, const at::Tenso
   return grads;
 }
 
+// What Forward and Backward compute in.
+at::ScalarType ProductType(const at::Tensor& q) {
+  return MultipliesAsFloat(q) ? at::kFloat : q.scalar_type();
+}
+
 // For bfloat16 alone; null: none on this machine.
 const AttentionKernel* KernelFor(const at::Tensor& q) {
   return q.scalar_type() == at::kBFloat16 ? SelectedAttentionKernel(q.size(3)) : nullptr;
@@ -225,7 +231,8 @@ class Op : public torch::autograd::Function<Op> {
       return tensors.mixed;
     }
     context->save_for_backward({q, k, v});
-    return Forward(q, k, v);
+    const at::ScalarType type = ProductType(q);
+    return Forward(q.to(type), k.to(type), v.to(type)).to(q.scalar_type());
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& grad_outputs) {
@@ -238,7 +245,11 @@ class Op : public torch::autograd::Function<Op> {
                                       .view({q.size(0), q.size(2), q.size(1), q.size(3)})
                                       .transpose(1, 2)
                                       .contiguous();
-    return Backward(q, saved[1], saved[2], grad_mixed);
+    const at::ScalarType type = ProductType(q);
+    variable_list grads =
+        Backward(q.to(type), saved[1].to(type), saved[2].to(type), grad_mixed.to(type));
+    for (at::Tensor& grad : grads) grad = grad.to(q.scalar_type());
+    return grads;
   }
 };
 

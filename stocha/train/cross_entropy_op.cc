@@ -2,7 +2,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/record_function.h>
 #include <c10/core/GradMode.h>
@@ -11,9 +10,9 @@
 #include <algorithm>
 #include <vector>
 
+#include "stocha/train/matrix_product.h"
 #include "stocha/train/op_support.h"
 #include "stocha/train/row_kernels.h"
-#include "stocha/train/weight_gradient.h"
 
 namespace stocha {
 namespace {
@@ -86,10 +85,10 @@ Result Compute(const at::Tensor& hidden, const at::Tensor& head, const at::Tenso
   for (int64_t first = 0; first < tokens; first += chunk_tokens) {
     const int64_t count = std::min(chunk_tokens, tokens - first);
     const at::Tensor chunk = hidden.narrow(0, first, count);
-    at::Tensor logits = at::mm(chunk, head.t());
+    at::Tensor logits = MatrixProduct(chunk, head.t());
     at::Tensor teacher_logits;
     if (teacher.hidden.defined()) {
-      teacher_logits = at::mm(teacher.hidden.narrow(0, first, count), teacher.head.t());
+      teacher_logits = MatrixProduct(teacher.hidden.narrow(0, first, count), teacher.head.t());
     }
     const LossParts sums = SumOfLosses(logits, teacher_logits, teacher.kl_weight,
                                        targets.const_data_ptr<int64_t>() + first,
@@ -97,11 +96,10 @@ Result Compute(const at::Tensor& hidden, const at::Tensor& head, const at::Tenso
     result.parts.cross_entropy += sums.cross_entropy / static_cast<double>(tokens);
     result.parts.kl += sums.kl / static_cast<double>(tokens);
     if (wanted.grad_hidden) {
-      at::Tensor grad_chunk = result.grad_hidden.narrow(0, first, count);
-      at::mm_out(grad_chunk, logits, head);
+      result.grad_hidden.narrow(0, first, count).copy_(MatrixProduct(logits, head));
     }
     if (!wanted.grad_head) continue;
-    const at::Tensor grad_head = WeightGradient(logits, chunk);
+    const at::Tensor grad_head = MatrixProduct(logits.t(), chunk);
     if (count == tokens) {
       result.grad_head = grad_head;
     } else if (first == 0) {

@@ -26,10 +26,10 @@
 #include "stocha/train/attention_op.h"
 #include "stocha/train/cross_entropy_op.h"
 #include "stocha/train/linear_op.h"
+#include "stocha/train/matrix_product.h"
+#include "stocha/train/product_kernel.h"
 #include "stocha/train/rms_norm_op.h"
 #include "stocha/train/rotate_op.h"
-#include "stocha/train/weight_gradient.h"
-#include "stocha/train/weight_gradient_kernel.h"
 
 namespace stocha {
 namespace {
@@ -121,14 +121,14 @@ TEST(FusedOps, WeightGradientIsTheSameOnEveryNumberOfThreads) {
   const at::Tensor grad = Randn({300, 500}, 1).to(at::kBFloat16);
   const at::Tensor input = Randn({300, 90}, 2).to(at::kBFloat16);
   at::set_num_threads(1);
-  const at::Tensor one = WeightGradient(grad, input);
+  const at::Tensor one = MatrixProduct(grad.t(), input);
   at::set_num_threads(3);
-  const at::Tensor three = WeightGradient(grad, input);
-  const at::Tensor turned = WeightGradient(input, grad);
+  const at::Tensor three = MatrixProduct(grad.t(), input);
+  const at::Tensor turned = MatrixProduct(input.t(), grad);
   at::set_num_threads(threads);
-  if (SelectedWeightGradientKernel() == nullptr)
+  if (SelectedProductKernel({.left = {.turned = true}}) == nullptr)
     GTEST_SKIP()
-        << "no AMX (or STOCHA_ISA is another set): at::mm stands in, which promises nothing";
+        << "no kernel for this machine or STOCHA_ISA: at::mm stands in, which promises nothing";
   EXPECT_TRUE(at::equal(one, three));
   EXPECT_TRUE(at::equal(one, turned.t()));
 }

@@ -1,12 +1,10 @@
 #include "stocha/train/linear_op.h"
 
-#include <ATen/ops/linear.h>
-#include <ATen/ops/mm.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <optional>
 
-#include "stocha/train/weight_gradient.h"
+#include "stocha/train/matrix_product.h"
 
 namespace stocha {
 namespace {
@@ -20,7 +18,7 @@ class Op : public torch::autograd::Function<Op> {
                             const std::optional<at::Tensor>& bias) {
     context->save_for_backward({x, weight});
     context->saved_data["has_bias"] = bias.has_value();
-    return at::linear(x, weight, bias);
+    return LinearProduct(x, weight, bias.value_or(at::Tensor()));
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& grad_outputs) {
@@ -30,8 +28,8 @@ class Op : public torch::autograd::Function<Op> {
     if (context->saved_data["has_bias"].toBool()) grad_bias = grad.sum(0);
     at::Tensor grad_x;
     at::Tensor grad_weight;
-    if (context->needs_input_grad(0)) grad_x = at::mm(grad, saved[1]);
-    if (context->needs_input_grad(1)) grad_weight = WeightGradient(grad, saved[0]);
+    if (context->needs_input_grad(0)) grad_x = MatrixProduct(grad, saved[1]);
+    if (context->needs_input_grad(1)) grad_weight = MatrixProduct(grad.t(), saved[0]);
     return {grad_x, grad_weight, grad_bias};
   }
 };

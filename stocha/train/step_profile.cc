@@ -26,13 +26,9 @@ constexpr std::string_view kCasts = "casts";
 constexpr std::string_view kRest = "rest";
 
 bool IsProduct(std::string_view op) {
-  constexpr std::array<std::string_view, 7> kOps = {"aten::mm",
-                                                    "aten::addmm",
-                                                    "aten::bmm",
-                                                    "aten::baddbmm",
-                                                    "aten::linear",
-                                                    "aten::matmul",
-                                                    "stocha::weight_gradient"};
+  constexpr std::array<std::string_view, 7> kOps = {
+      "aten::mm",     "aten::addmm",  "aten::bmm",      "aten::baddbmm",
+      "aten::linear", "aten::matmul", "stocha::product"};
   return std::find(kOps.begin(), kOps.end(), op) != kOps.end();
 }
 

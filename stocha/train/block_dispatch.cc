@@ -1,0 +1,42 @@
+// Which of the kernels over blocks this machine runs.
+
+#include "stocha/kernels/isa.h"
+#include "stocha/train/attention_kernel.h"
+#include "stocha/train/product_kernel.h"
+#include "stocha/train/row_kernels.h"
+
+namespace stocha {
+
+#if defined(__x86_64__)
+namespace {
+
+// With AVX512-BF16 and without AMX, torch's own products are used: they multiply bfloat16 twice as
+// fast as these multiply float32.
+bool BlocksByAvx512() { return SelectedIsa() == Isa::kAvx512 && !HasAvx512Bf16(); }
+
+// Beyond it, the packed matrix comes from memory again for every few rows.
+constexpr int64_t kMostPackedBytes = int64_t{32} << 20;
+
+}  // namespace
+
+const AttentionKernel* SelectedAttentionKernel(int64_t head_dim) {
+  if (head_dim % 32 != 0) return nullptr;
+  if (SelectedIsa() == Isa::kAmx) return &kAttentionKernelAmx;
+  return BlocksByAvx512() ? &kAttentionKernelAvx512 : nullptr;
+}
+
+// torch's products by AMX are as good where neither side is to be turned.
+const ProductKernel* SelectedProductKernel(const ProductCall& call) {
+  if (SelectedIsa() == Isa::kAmx) {
+    return call.left.turned && !call.right.turned ? &kProductKernelAmx : nullptr;
+  }
+  if (!BlocksByAvx512() || kProductKernelAvx512.packed_bytes(call) > kMostPackedBytes)
+    return nullptr;
+  return &kProductKernelAvx512;
+}
+#else
+const AttentionKernel* SelectedAttentionKernel(int64_t) { return nullptr; }
+const ProductKernel* SelectedProductKernel(const ProductCall&) { return nullptr; }
+#endif
+
+}  // namespace stocha
