@@ -12,9 +12,10 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from support import fail
 
 
 @contextlib.contextmanager
@@ -28,7 +29,7 @@ def open_text(path):
     with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8", errors="replace") as zstd:
         yield zstd.stdout
     if zstd.returncode != 0:
-        sys.exit(f"train_tokenizer: error: {path}: zstd cannot read it")
+        fail(f"{path}: zstd cannot read it")
 
 
 def lines(paths):
@@ -64,12 +65,12 @@ def main():
     arguments = parser.parse_args()
     for path in arguments.texts:
         if not os.path.isfile(path):
-            sys.exit(f"train_tokenizer: error: {path}: no such file")
+            fail(f"{path}: no such file")
     folder = os.path.dirname(arguments.output) or "."
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:  # now, not after minutes of training
-        sys.exit(f"train_tokenizer: error: --output {arguments.output}: {error.strerror}; name a file whose folder can be made")
+        fail(f"--output {arguments.output}: {error.strerror}; name a file whose folder can be made")
     temporary = f"{arguments.output}.tmp-{os.getpid()}"
     train(arguments.texts, arguments.vocab_size).save(temporary)
     os.replace(temporary, arguments.output)

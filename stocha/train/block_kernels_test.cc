@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,28 +31,44 @@ Values SomeValues(int64_t count, int seed) {
 }
 
 struct Kernels {
-  std::string isa;
   ProductKernel product;
   AttentionKernel attention;
 };
 
-std::vector<Kernels> Available() {
-  std::vector<Kernels> all;
+// Those of an ISA that this machine has or emulates.
+std::optional<Kernels> KernelsOf(Isa isa) {
 #if defined(__x86_64__)
-  for (const Isa isa : EmulatedIsas()) {
-    if (isa == Isa::kAvx512)
-      all.push_back({"avx512", kProductKernelAvx512, kAttentionKernelAvx512});
-    if (isa == Isa::kAmx) all.push_back({"amx", kProductKernelAmx, kAttentionKernelAmx});
-  }
+  const std::vector<Isa> isas = EmulatedIsas();
+  if (std::find(isas.begin(), isas.end(), isa) == isas.end()) return {};
+  if (isa == Isa::kAvx512) return Kernels{kProductKernelAvx512, kAttentionKernelAvx512};
+  if (isa == Isa::kAmx) return Kernels{kProductKernelAmx, kAttentionKernelAmx};
+#else
+  static_cast<void>(isa);
 #endif
-  return all;
+  return {};
 }
+
+class BlockKernelsTest : public testing::TestWithParam<Isa> {
+ protected:
+  void SetUp() override {
+    const std::optional<Kernels> found = KernelsOf(GetParam());
+    if (!found) {
+      GTEST_SKIP() << (GetParam() == Isa::kAmx ? "no AMX, nor AVX-512 with bfloat16 to emulate it"
+                                               : "no AVX-512");
+    }
+    kernels_ = *found;
+  }
+  Kernels kernels_ = {};
+};
+
+INSTANTIATE_TEST_SUITE_P(Isas, BlockKernelsTest, testing::Values(Isa::kAvx512, Isa::kAmx),
+                         [](const auto& isa) { return std::string(IsaName(isa.param)); });
 
 std::unique_ptr<void, decltype(&std::free)> Scratch(int64_t bytes) {
   return {std::aligned_alloc(64, (bytes + 63) / 64 * 64), &std::free};
 }
 
-// [rows, columns] with rows `padding` values longer than they need to be, and what is at (row,
+// [rows, columns], in memory three values from the end of a row to the next; what is at (row,
 // column).
 struct Matrix {
   Matrix(int64_t rows, int64_t columns, bool turned, int seed)
@@ -66,8 +83,9 @@ struct Matrix {
   ProductMatrix view;
 };
 
+// `at_once`: parts of the rows.
 void ExpectProduct(const ProductKernel& kernel, int64_t rows, int64_t columns, int64_t depth,
-                   int layout) {
+                   int layout, int64_t at_once) {
   SCOPED_TRACE(testing::Message() << rows << " x " << columns << ", " << depth << " deep, layout "
                                   << layout);
   const Matrix left(rows, depth, (layout & 1) != 0, 1);
@@ -84,10 +102,9 @@ void ExpectProduct(const ProductKernel& kernel, int64_t rows, int64_t columns, i
   for (int64_t part = 0; part < call.DepthParts(); ++part) {
     kernel.pack_right(call, part, packed.get());
   }
-  constexpr int64_t kAtOnce = 2;
-  const auto scratch = Scratch(kernel.scratch_bytes(call, kAtOnce));
-  for (int64_t part = 0; part < call.RowParts(); part += kAtOnce) {
-    kernel.multiply(call, part, std::min(kAtOnce, call.RowParts() - part), packed.get(),
+  const auto scratch = Scratch(kernel.scratch_bytes(call, at_once));
+  for (int64_t part = 0; part < call.RowParts(); part += at_once) {
+    kernel.multiply(call, part, std::min(at_once, call.RowParts() - part), packed.get(),
                     scratch.get());
   }
   for (int64_t i = 0; i < rows; ++i) {
@@ -105,15 +122,13 @@ void ExpectProduct(const ProductKernel& kernel, int64_t rows, int64_t columns, i
   }
 }
 
-TEST(ProductKernel, IsTheSumOfProductsHoweverMatricesLie) {
-  if (Available().empty()) GTEST_SKIP() << "the machine has no AVX-512";
-  for (const Kernels& kernels : Available()) {
-    SCOPED_TRACE(kernels.isa);
-    for (int layout = 0; layout < 8; ++layout) {
-      ExpectProduct(kernels.product, 1, 1, 1, layout);
-      ExpectProduct(kernels.product, 33, 7, 40, layout);
-      ExpectProduct(kernels.product, 130, 65, 32, layout);
-      ExpectProduct(kernels.product, 64, 31, 700, layout);  // in several parts of the depth
+TEST_P(BlockKernelsTest, AProductIsThatOfDoublesHoweverMatricesLie) {
+  for (int layout = 0; layout < 8; ++layout) {
+    for (const int64_t at_once : {1, 2}) {
+      ExpectProduct(kernels_.product, 1, 1, 1, layout, at_once);
+      ExpectProduct(kernels_.product, 33, 7, 40, layout, at_once);
+      ExpectProduct(kernels_.product, 130, 65, 32, layout, at_once);
+      ExpectProduct(kernels_.product, 64, 31, 700, layout, at_once);  // the depth in several parts
     }
   }
 }
@@ -177,41 +192,38 @@ void ExpectClose(const Values& got, const std::vector<double>& expected) {
   EXPECT_LE(std::sqrt(error), 0.01 * std::sqrt(size));
 }
 
-TEST(AttentionKernel, IsThatOfDoubles) {
-  if (Available().empty()) GTEST_SKIP() << "the machine has no AVX-512";
-  for (const Kernels& kernels : Available()) {
-    // Less than a block, some, and more than a group of blocks of keys.
-    for (const int64_t sequence : {5, 70, 300}) {
-      SCOPED_TRACE(testing::Message() << kernels.isa << ", sequence " << sequence);
-      constexpr int64_t kHeadDim = 64;
-      constexpr int64_t kQueries = 2;
-      const PlainAttention plain(sequence, kHeadDim, kQueries);
-      Values mixed(plain.q.size());
-      Values grad_q(plain.q.size());
-      Values grad_k(plain.k.size());
-      Values grad_v(plain.v.size());
-      std::vector<float> log_sums(kQueries * sequence);
-      const AttentionHead head = {.sequence = sequence,
-                                  .head_dim = kHeadDim,
-                                  .queries = kQueries,
-                                  .q = plain.q.data(),
-                                  .k = plain.k.data(),
-                                  .v = plain.v.data(),
-                                  .mixed = mixed.data(),
-                                  .mixed_stride = kQueries * kHeadDim,
-                                  .log_sums = log_sums.data(),
-                                  .grad_mixed = plain.grad_mixed.data(),
-                                  .grad_q = grad_q.data(),
-                                  .grad_k = grad_k.data(),
-                                  .grad_v = grad_v.data()};
-      const auto scratch = Scratch(static_cast<int64_t>(kernels.attention.scratch_bytes(head)));
-      kernels.attention.forward(head, scratch.get());
-      ExpectClose(mixed, plain.mixed);
-      kernels.attention.backward(head, scratch.get());
-      ExpectClose(grad_q, plain.grad_q);
-      ExpectClose(grad_k, plain.grad_k);
-      ExpectClose(grad_v, plain.grad_v);
-    }
+TEST_P(BlockKernelsTest, AttentionIsThatOfDoubles) {
+  // Less than a block, some, and more than a group of blocks of keys.
+  for (const int64_t sequence : {5, 70, 300}) {
+    SCOPED_TRACE(testing::Message() << "sequence " << sequence);
+    constexpr int64_t kHeadDim = 64;
+    constexpr int64_t kQueries = 2;
+    const PlainAttention plain(sequence, kHeadDim, kQueries);
+    Values mixed(plain.q.size());
+    Values grad_q(plain.q.size());
+    Values grad_k(plain.k.size());
+    Values grad_v(plain.v.size());
+    std::vector<float> log_sums(kQueries * sequence);
+    const AttentionHead head = {.sequence = sequence,
+                                .head_dim = kHeadDim,
+                                .queries = kQueries,
+                                .q = plain.q.data(),
+                                .k = plain.k.data(),
+                                .v = plain.v.data(),
+                                .mixed = mixed.data(),
+                                .mixed_stride = kQueries * kHeadDim,
+                                .log_sums = log_sums.data(),
+                                .grad_mixed = plain.grad_mixed.data(),
+                                .grad_q = grad_q.data(),
+                                .grad_k = grad_k.data(),
+                                .grad_v = grad_v.data()};
+    const auto scratch = Scratch(static_cast<int64_t>(kernels_.attention.scratch_bytes(head)));
+    kernels_.attention.forward(head, scratch.get());
+    ExpectClose(mixed, plain.mixed);
+    kernels_.attention.backward(head, scratch.get());
+    ExpectClose(grad_q, plain.grad_q);
+    ExpectClose(grad_k, plain.grad_k);
+    ExpectClose(grad_v, plain.grad_v);
   }
 }
 

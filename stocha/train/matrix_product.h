@@ -9,7 +9,7 @@ namespace stocha {
 
 // Whether bfloat16 `x` is better multiplied as float32, in which it is exact: on an x86 processor
 // (or by a STOCHA_ISA) without AVX512-BF16 or AMX, where torch's bfloat16 products are emulated,
-// at a quarter of the speed of its float32 ones. Sums are in float32 either way.
+// at a third of the speed of its float32 ones. Sums are in float32 either way.
 bool MultipliesAsFloat(const at::Tensor& x);
 
 // a b, [m, k] times [k, n] of one type, float32 or bfloat16, to which sums in float32 are rounded.
