@@ -203,8 +203,12 @@ def test_the_proof_evaluates_every_arm_once(stocha, repo, model, text, tmp_path)
     write_evaluation_sets(tmp_path)
     command = [sys.executable, repo / "tools/relufy_proof.py", runs, "--data", tmp_path, "--output", output,
                "--stocha", stocha, "--thresholds", "tiny-relu=0.8", "--calibrate", text]
-    table = run_ok(*command, timeout=120)
+    run_ok(*command, "--tasks", "original", timeout=120)
     models = json.loads(output.read_text())["models"]
+    assert "piqa" in models["original"]["evaluation"] and "piqa" not in models["tiny-relu"]["evaluation"]
+    table = run_ok(*command, timeout=120)  # only what is missing
+    models = json.loads(output.read_text())["models"]
+    assert all("piqa" in model["evaluation"] for model in models.values())
     names = ["original", "relu-untrained", "tiny-silu", "tiny-relu", "tiny-relu at 0.8"]
     assert sorted(models) == sorted(names) and len(table.splitlines()) == 2 + len(names)
     silent = {name: statistics.fmean(found["evaluation"]["sparsity_by_layer"])
@@ -220,3 +224,5 @@ def test_the_proof_evaluates_every_arm_once(stocha, repo, model, text, tmp_path)
     assert again.stdout == table and again.stderr == ""
     refused = run(*command, "--thresholds", "other=0.5")
     assert refused.returncode == 1 and "no finished run other" in refused.stderr
+    refused = run(*command, "--tasks", "original,other")
+    assert refused.returncode == 1 and "--tasks: no model other" in refused.stderr

@@ -5,8 +5,9 @@
 DATA holds wikitext2-valid.txt, lambada_openai.jsonl, piqa.jsonl and arc_easy.jsonl. Each finished run of
 runs/relufy/results.json, and the model that all of them start from, once as it is and once with ReLU put in
 its place, is evaluated with the activation of inference; with --thresholds fit-kl=0.7,0.8 a model also with
-thresholds that leave so many of its neurons silent on the text of --calibrate. Models that --output has
-already are not evaluated again, and need not be there any more; a run that is cut goes on.
+thresholds that leave so many of its neurons silent on the text of --calibrate. With --tasks only the models
+named have the tasks as well, the others WikiText-2 alone. What --output has already is not evaluated again,
+and its models need not be there any more; a run that is cut goes on.
 """
 
 import argparse
@@ -20,6 +21,10 @@ import tomllib
 
 from support import fail, stocha
 
+SETS = {"wikitext2": ("--perplexity", "wikitext2-valid.txt"),
+        "lambada": ("--lambada", "lambada_openai.jsonl"),
+        "piqa": ("--choice", "piqa.jsonl"),
+        "arc_easy": ("--choice", "arc_easy.jsonl")}
 ORIGINAL = {"original": "silu", "relu-untrained": "relu"}
 KEPT = ("perplexity", "acc", "acc_stderr", "acc_norm", "acc_norm_stderr", "examples", "tokens")
 
@@ -33,21 +38,23 @@ def read(path):
         fail(f"{path}: {error}")
 
 
-def evaluate(model, activation, log, options):
+def evaluate(model, activation, names, log, options):
     """What `stocha eval` says of a model, by the name of the set."""
-    data = options.data
-    flags = {"wikitext2": ("--perplexity", data / "wikitext2-valid.txt"),
-             "lambada": ("--lambada", data / "lambada_openai.jsonl"),
-             "piqa": ("--choice", data / "piqa.jsonl"),
-             "arc_easy": ("--choice", data / "arc_easy.jsonl")}
-    sets = [part for flag in flags.values() for part in flag]
-    answer = stocha(options.stocha, "eval", model, "--activation", activation, *sets,
+    flags = [part for name in names for part in (SETS[name][0], options.data / SETS[name][1])]
+    answer = stocha(options.stocha, "eval", model, "--activation", activation, *flags,
                     "--limit", options.limit, "--limit-tokens", options.limit_tokens, "--resume", log, "--json")
-    results = json.loads(answer)["results"]
-    found = {name: {key: result[key] for key in KEPT if key in result}
-             for name, result in zip(flags, results)}
-    found["sparsity_by_layer"] = results[0]["sparsity"]
+    results = dict(zip(names, json.loads(answer)["results"]))
+    found = {name: {key: result[key] for key in KEPT if key in result} for name, result in results.items()}
+    if "wikitext2" in results:
+        found["sparsity_by_layer"] = results["wikitext2"]["sparsity"]
     return found
+
+
+def missing_sets(name, models, options):
+    """The evaluation sets that a model has no result of."""
+    wanted = SETS if options.tasks is None or name in options.tasks else ["wikitext2"]
+    done = models.get(name, {}).get("evaluation", {})
+    return [each for each in wanted if each not in done]
 
 
 def start_model(runs, results):
@@ -56,8 +63,8 @@ def start_model(runs, results):
     return pathlib.Path(recipe["model"]["init_from"])
 
 
-def all_models(options, results, known, logs):
-    """(name, what gives its folder, activation, what the experiment says) of each that is not known yet."""
+def all_models(options, results, logs):
+    """(name, what gives its folder, activation, what the experiment says) of each."""
     wanted = dict(options.thresholds)
     models = [(name, lambda: start_model(options.runs, results), activation, {})
               for name, activation in ORIGINAL.items()]
@@ -72,7 +79,7 @@ def all_models(options, results, known, logs):
             models.append((f"{name} at {sparsity}", packed, run["activation"], {}))
     if wanted:
         fail(f"--thresholds: no finished run {', '.join(wanted)}")
-    return [model for model in models if model[0] not in known]
+    return models
 
 
 def thresholded(folder, name, sparsity, logs, options):
@@ -99,7 +106,7 @@ def number(value, digits=3):
 
 
 def with_error(result, key):
-    return f"{100 * result[key]:.1f} ± {100 * result[key + '_stderr']:.1f}"
+    return "" if result is None else f"{100 * result[key]:.1f} ± {100 * result[key + '_stderr']:.1f}"
 
 
 def rows(models):
@@ -112,8 +119,8 @@ def rows(models):
         kept = math.exp(loss - reference) if loss is not None and reference is not None else None
         layers = found["sparsity_by_layer"]
         yield [name, number(loss), number(kept), number(found["wikitext2"]["perplexity"], 2),
-               with_error(found["lambada"], "acc"), with_error(found["piqa"], "acc_norm"),
-               with_error(found["arc_easy"], "acc_norm"),
+               with_error(found.get("lambada"), "acc"), with_error(found.get("piqa"), "acc_norm"),
+               with_error(found.get("arc_easy"), "acc_norm"),
                f"{100 * statistics.mean(layers):.1f} ({100 * min(layers):.0f} to {100 * max(layers):.0f})",
                f"{model['seconds'] / 60:.0f}" if "seconds" in model else ""]
 
@@ -136,6 +143,8 @@ def main():
     parser.add_argument("--limit-tokens", type=int, default=50000, help="of WikiText-2")
     parser.add_argument("--thresholds", type=thresholds, action="append", default=[], metavar="NAME=SPARSITY,...")
     parser.add_argument("--calibrate", type=pathlib.Path, help="text for --thresholds")
+    parser.add_argument("--tasks", type=lambda text: text.split(","), metavar="NAME,...",
+                        help="models that have LAMBADA, PIQA and ARC-easy as well; default: all")
     parser.add_argument("--type", default="bf16", help="of the packed models for --thresholds")
     options = parser.parse_args()
     if options.thresholds and not options.calibrate:
@@ -147,10 +156,18 @@ def main():
         saved |= {key: value for key, value in results.items() if key not in ("arms", "groups")}
         logs = options.runs / "eval"
         logs.mkdir(exist_ok=True)
-        for name, folder, activation, run in all_models(options, results, models, logs):
-            print(f"relufy_proof: {name}", file=sys.stderr)
-            evaluation = evaluate(folder(), activation, logs / f"{name}.jsonl", options)
-            models[name] = {**run, "evaluation": evaluation}
+        found_models = all_models(options, results, logs)
+        strangers = set(options.tasks or []) - {model[0] for model in found_models} - set(models)
+        if strangers:
+            fail(f"--tasks: no model {', '.join(sorted(strangers))}")
+        for name, folder, activation, run in found_models:
+            names = missing_sets(name, models, options)
+            if not names:
+                continue
+            print(f"relufy_proof: {name}: {', '.join(names)}", file=sys.stderr)
+            log = logs / f"{name}-{'-'.join(names)}.jsonl"
+            found = evaluate(folder(), activation, names, log, options)
+            models[name] = {**run, "evaluation": models.get(name, {}).get("evaluation", {}) | found}
             options.output.write_text(json.dumps(saved, indent=1) + "\n")
     print_table(models)
 
