@@ -21,6 +21,7 @@ import matplotlib
 from support import fail, stocha
 
 matplotlib.use("svg")
+matplotlib.rcParams["svg.fonttype"] = "none"  # text stays text
 import matplotlib.pyplot as plt  # noqa: E402
 
 # Okabe and Ito's colours, and a marker each: to be told apart in print and by the colour-blind.
@@ -113,31 +114,45 @@ def panels(points):
             (f"one of {count} is right, %", lambda point: 100 * point["best_of"][-1]["exact_match"])]
 
 
-def label(point):
-    """ "T 0.8" or "p 0.3, T 0.8, prompt too"."""
+def label(point, curve):
+    """ "T 0.8", or "p 0.3, T 0.8, prompt too" where the points of its curve differ in more than that."""
     parts = POINT.fullmatch(point["point"])
+    kinds = {re.sub("@[0-9.]+", "", other["point"]) for other in curve}
+    if len(kinds) == 1:
+        return f"T {parts['temperature']}"
     drawn = parts["activation"].partition(":")[2]
     shown = [f"p {drawn}"] * bool(drawn) + [f"T {parts['temperature']}"] + ["prompt too"] * bool(parts["prompt"])
     return ", ".join(shown)
+
+
+def write_labels(axis, labels):
+    """Of labels [(text, x, y)] those that are not in the way of one before them."""
+    taken = []
+    for text, x, y in labels:
+        at = axis.transData.transform((x, y))
+        if all(abs(at[0] - other[0]) > 50 or abs(at[1] - other[1]) > 9 for other in taken):
+            taken.append(at)
+            axis.annotate(text, (x, y), textcoords="offset points", xytext=(7, -9), fontsize=7)
 
 
 def draw(points, file):
     shown = panels(points)
     figure, axes = plt.subplots(1, len(shown), figsize=(10, 4.2), layout="constrained")
     for axis, (title, value) in zip(axes, shown):
+        labels = []
         for i, name in enumerate(dict.fromkeys(point["curve"] for point in points)):
             mine = [point for point in points if point["curve"] == name]
             color, marker = STYLES[i % len(STYLES)]
             axis.plot([quality(point) for point in mine], [value(point) for point in mine], label=name,
                       color=color, marker=marker, linestyle=["-", "--", ":", "-."][i % 4])
-            for point in mine:
-                axis.annotate(label(point), (quality(point), value(point)), textcoords="offset points",
-                              xytext=(6, -9), fontsize=7)
+            labels += [(label(point, mine), quality(point), value(point)) for point in mine]
         judged_axis = "judge_nats_per_byte" in points[0]
         axis.set_xlabel("judge's nats a byte (left: likelier)" if judged_axis else "right answers at N = 1, %")
         axis.set_ylabel(title)
         axis.grid(alpha=0.3)
         axis.margins(0.14, 0.1)  # room for labels
+        figure.draw_without_rendering()  # settles where a point is
+        write_labels(axis, labels)
     axes[0].legend(fontsize=8)
     figure.savefig(file, metadata={"Date": None})
 
@@ -148,7 +163,7 @@ def print_table(points):
     print("| " + " | ".join(columns) + " |\n|" + "---|" * len(columns))
     for point in points:
         cells = [point["curve"], point["point"], f"{quality(point):.3f}",
-                 *(f"{value(point):.3f}" for _, value in shown), f"{point['diversity']['self_bleu']:.1f}",
+                 *(f"{value(point):.3f}" for _, value in shown), f"{point['diversity']['self_bleu']:.3f}",
                  "" if point["silent"] is None else f"{100 * point['silent']:.1f}"]
         print("| " + " | ".join(cells) + " |")
 
