@@ -115,6 +115,19 @@ def test_a_grid_is_run_summed_up_and_not_run_again(stocha, recipe, tmp_path):
     assert results_of(output)["arms"] == results["arms"]
 
 
+def test_the_report_is_drawn_again_from_results_alone(stocha, recipe, tmp_path):
+    first, kept = tmp_path / "first", tmp_path / "kept"
+    run_ok(stocha, "experiment", recipe, "--output", first)
+    results = results_of(first)
+    results["commit"] = "of another day"
+    results["machine"]["cpu"] = "another processor"
+    kept.mkdir()
+    (kept / "results.json").write_text(json.dumps(results))
+    assert "6 of 6 runs finished" in run_ok(stocha, "experiment", recipe, "--output", kept)
+    assert results_of(kept) == results  # nothing ran here
+    assert results["arms"][0]["machine"] in (kept / "report.html").read_text()
+
+
 def test_runs_side_by_side_come_to_the_same_figures(stocha, recipe, tmp_path):
     one, three = tmp_path / "one", tmp_path / "three"
     run_ok(stocha, "experiment", recipe, "--output", one)

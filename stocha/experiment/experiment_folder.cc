@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 ExperimentFolder::ExperimentFolder(const fs::path& path) : path_(path) {
   std::error_code error;
   const bool blank = !fs::exists(path_, error) || fs::is_empty(path_, error);
-  if (!blank && !fs::is_directory(path_ / "runs", error)) {
+  if (!blank && !fs::is_directory(path_ / "runs", error) && !fs::exists(results(), error)) {
     throw Error({.where = path_.string(),
                  .what = "neither empty nor the folder of an experiment",
                  .hint = "choose another with --output"});

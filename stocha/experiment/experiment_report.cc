@@ -1,10 +1,13 @@
 #include "stocha/experiment/experiment_report.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <set>
+#include <string>
 #include <system_error>
 
 #include "stocha/experiment/experiment_charts.h"
@@ -185,6 +188,15 @@ std::string Fact(const nlohmann::ordered_json& facts, const char* key) {
   return facts.contains(key) && facts[key].is_string() ? facts[key].get<std::string>() : "";
 }
 
+// Those of the runs, each once.
+std::string MachinesOf(const ExperimentResults& results) {
+  std::set<std::string> machines;
+  for (const RunResult& run : results.runs) machines.insert(run.machine);
+  machines.erase("");
+  if (!machines.empty()) return fmt::format("{}", fmt::join(machines, ", "));
+  return results.facts.contains("machine") ? Fact(results.facts["machine"], "cpu") : "";
+}
+
 Facts FactsOf(const ExperimentResults& results) {
   Facts facts;
   const auto add = [&facts](const char* name, const std::string& value) {
@@ -195,7 +207,7 @@ Facts FactsOf(const ExperimentResults& results) {
   };
   double seconds = 0;
   for (const RunResult& run : results.runs) seconds += run.seconds;
-  if (results.facts.contains("machine")) add("Machine", Fact(results.facts["machine"], "cpu"));
+  add("Machine", MachinesOf(results));
   add("Recipe", Fact(results.facts, "recipe"));
   add("Commit", Fact(results.facts, "commit").substr(0, 12));
   add("Runs finished", FormatWhole(of_status(RunStatus::kFinished)));

@@ -96,6 +96,7 @@ OrderedJson RunJson(const RunResult& run) {
           {"status", NameOf(run.status)},
           {"error", run.error},
           {"commit", run.commit},
+          {"machine", run.machine},
           {"params", run.params},
           {"body_params", run.body_params},
           {"tokens", run.tokens},
@@ -128,6 +129,7 @@ RunResult ParseRun(const JsonObject& object, std::string_view where) {
                 .status = StatusOf(object),
                 .error = object.String("error"),
                 .commit = object.String("commit"),
+                .machine = object.Has("machine") ? object.String("machine") : "",
                 .params = object.Integer("params", 0),
                 .body_params = object.Integer("body_params", 0),
                 .tokens = object.Integer("tokens", 0),
@@ -265,6 +267,9 @@ ExperimentResults ParseResults(std::string_view json, std::string_view where) {
   const Json whole = ParseJson(json, where);
   const JsonObject object(whole, where);
   ExperimentResults results;
+  for (const char* fact : {"machine", "commit", "recipe", "recipe_sha256", "text"}) {
+    if (whole.contains(fact)) results.facts[fact] = whole[fact];
+  }
   for (const Json& run : object.Array("arms")) {
     results.runs.push_back(ParseRun(JsonObject(run, where, "arms."), where));
   }

@@ -3,8 +3,10 @@
 // {"machine":{"cpu","cores"},"commit","recipe","recipe_sha256","text":{..},
 //  "groups":[{"setting","name","learning_rate","learning_rates":[..],"scan_losses":[..],"seeds",
 //             "val_loss","val_loss_spread","sparsity"}],
-//  "arms":[{"run","setting","name","seed","learning_rate","status","params","tokens","val_loss",..}]}
-// A number that is not known is null.
+//  "arms":[{"run","setting","name","seed","learning_rate","status","commit","machine","params",
+//           "tokens","val_loss",..}]}
+// A number that is not known is null. The machine and commit of the whole are those of the run that
+// was started last.
 #ifndef STOCHA_EXPERIMENT_RESULTS_H_
 #define STOCHA_EXPERIMENT_RESULTS_H_
 
@@ -53,6 +55,7 @@ struct RunResult {
   RunStatus status = RunStatus::kRunning;
   std::string error;   // the trainer's last word, when it failed
   std::string commit;  // of the program; empty when not known
+  std::string machine;  // its processor; empty in files of a version that did not keep it
   int64_t params = 0;
   int64_t body_params = 0;      // without embedding and head
   int64_t tokens = 0;           // trained on
@@ -100,7 +103,7 @@ struct ExperimentResults {
 };
 
 std::string ToJson(const ExperimentResults& results, const std::vector<GroupResult>& groups);
-// Reads the runs back; groups are made from them anew. Throws Error on anything else.
+// Reads facts and runs back; groups are made from them anew. Throws Error on anything else.
 ExperimentResults ParseResults(std::string_view json, std::string_view where);
 
 }  // namespace stocha

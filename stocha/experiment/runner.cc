@@ -62,10 +62,10 @@ class Runner {
       results_ = ParseResults(ReadFile(folder_.results()), folder_.results().string());
     }
     commit_ = CommitOf(options.trainer);
-    results_.facts = {{"machine", MachineFacts()},
-                      {"commit", commit_},
-                      {"recipe", options.recipe_name},
-                      {"recipe_sha256", options.recipe_sha256}};
+    machine_ = MachineFacts();
+    if (results_.runs.empty()) NoteWhere();
+    results_.facts["recipe"] = options.recipe_name;
+    results_.facts["recipe_sha256"] = options.recipe_sha256;
     for (const RunGroup& group : experiment.groups) {
       all_tokens_ += TokensOf(group.recipe) * static_cast<int64_t>(group.num_runs());
       all_work_ += WorkOf(group) * static_cast<double>(group.num_runs());
@@ -92,6 +92,12 @@ class Runner {
   }
 
  private:
+  // A run is about to start here; one that only draws the report again was made elsewhere.
+  void NoteWhere() {
+    results_.facts["machine"] = machine_;
+    results_.facts["commit"] = commit_;
+  }
+
   // As many as may be at work.
   void Start() {
     while (!stopped_ && jobs_.size() < options_.jobs) {
@@ -104,6 +110,7 @@ class Runner {
   void Start(const NextRun& next) {
     const std::string name = next.group->NameOf(next.run);
     const Recipe recipe = next.group->RecipeOf(next.run);
+    NoteWhere();
     folder_.KeepRecipe(name, recipe);
     if (results_.Find(name) == nullptr) results_.runs.push_back({.run = name});
     RunResult& result = *results_.Find(name);
@@ -114,6 +121,7 @@ class Runner {
     result.status = RunStatus::kRunning;
     result.error.clear();
     result.commit = commit_;
+    result.machine = machine_["cpu"].get<std::string>();
     Update(*next.group, recipe, &result);
     jobs_.push_back(std::make_unique<Job>(next, TrainerArguments(name, recipe), folder_.log(name)));
   }
@@ -247,6 +255,7 @@ class Runner {
   ExperimentResults results_;
   Schedule schedule_;
   std::string commit_;
+  nlohmann::ordered_json machine_;
   std::vector<std::unique_ptr<Job>> jobs_;
   bool stopped_ = false;
   int64_t tokens_ = 0;  // trained on by this process, in the runs that are over
