@@ -53,8 +53,8 @@ struct RunResult {
   uint64_t seed = 0;
   double learning_rate = 0;
   RunStatus status = RunStatus::kRunning;
-  std::string error;   // the trainer's last word, when it failed
-  std::string commit;  // of the program; empty when not known
+  std::string error;    // the trainer's last word, when it failed
+  std::string commit;   // of the program; empty when not known
   std::string machine;  // its processor; empty in files of a version that did not keep it
   int64_t params = 0;
   int64_t body_params = 0;      // without embedding and head
