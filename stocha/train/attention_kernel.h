@@ -4,7 +4,7 @@
 //
 // Pure, on the calling thread alone: the same bits however the heads are spread over threads.
 // Scores, probabilities and all sums are f32; bfloat16 is uint16_t here. What products take is
-// bfloat16 with AMX, probabilities rounded to it, and f32 with AVX-512.
+// bfloat16 with AMX or AVX512-BF16, probabilities rounded to it, and f32 with AVX-512 alone.
 #ifndef STOCHA_TRAIN_ATTENTION_KERNEL_H_
 #define STOCHA_TRAIN_ATTENTION_KERNEL_H_
 
@@ -43,6 +43,7 @@ struct AttentionKernel {
 #if defined(__x86_64__)
 extern const AttentionKernel kAttentionKernelAmx;
 extern const AttentionKernel kAttentionKernelAvx512;
+extern const AttentionKernel kAttentionKernelAvx512Bf16;
 #endif
 
 // The one for this machine, STOCHA_ISA and heads of that size; null: there is none.

@@ -10,10 +10,6 @@ namespace stocha {
 #if defined(__x86_64__)
 namespace {
 
-// With AVX512-BF16 and without AMX, torch's own products are used: they multiply bfloat16 twice as
-// fast as these multiply float32.
-bool BlocksByAvx512() { return SelectedIsa() == Isa::kAvx512 && !HasAvx512Bf16(); }
-
 // Beyond it, the packed matrix comes from memory again for every few rows.
 constexpr int64_t kMostPackedBytes = int64_t{32} << 20;
 
@@ -22,17 +18,19 @@ constexpr int64_t kMostPackedBytes = int64_t{32} << 20;
 const AttentionKernel* SelectedAttentionKernel(int64_t head_dim) {
   if (head_dim % 32 != 0) return nullptr;
   if (SelectedIsa() == Isa::kAmx) return &kAttentionKernelAmx;
-  return BlocksByAvx512() ? &kAttentionKernelAvx512 : nullptr;
+  if (SelectedIsa() != Isa::kAvx512) return nullptr;
+  return HasAvx512Bf16() ? &kAttentionKernelAvx512Bf16 : &kAttentionKernelAvx512;
 }
 
-// torch's products by AMX are as good where neither side is to be turned.
+// torch's products by AMX are as good where neither side is to be turned, those by AVX512-BF16
+// wherever they have been measured.
 const ProductKernel* SelectedProductKernel(const ProductCall& call) {
   if (SelectedIsa() == Isa::kAmx) {
     return call.left.turned && !call.right.turned ? &kProductKernelAmx : nullptr;
   }
-  if (!BlocksByAvx512() || kProductKernelAvx512.packed_bytes(call) > kMostPackedBytes)
-    return nullptr;
-  return &kProductKernelAvx512;
+  if (SelectedIsa() != Isa::kAvx512 || HasAvx512Bf16()) return nullptr;
+  return kProductKernelAvx512.packed_bytes(call) > kMostPackedBytes ? nullptr
+                                                                    : &kProductKernelAvx512;
 }
 #else
 const AttentionKernel* SelectedAttentionKernel(int64_t) { return nullptr; }

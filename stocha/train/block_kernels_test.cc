@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstdlib>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +14,7 @@
 #include "stocha/kernels/isa.h"
 #include "stocha/train/attention_kernel.h"
 #include "stocha/train/product_kernel.h"
+#include "stocha/train/row_kernels.h"
 
 namespace stocha {
 namespace {
@@ -30,39 +30,64 @@ Values SomeValues(int64_t count, int seed) {
   return values;
 }
 
-struct Kernels {
-  ProductKernel product;
-  AttentionKernel attention;
-};
+// What the processor must have, or have emulated, for some kernels.
+enum class Needs : uint8_t { kAvx512, kAvx512Bf16, kAmx };
 
-// Those of an ISA that this machine has or emulates.
-std::optional<Kernels> KernelsOf(Isa isa) {
+// What is missing here; empty where nothing is.
+std::string Missing(Needs needs) {
 #if defined(__x86_64__)
   const std::vector<Isa> isas = EmulatedIsas();
-  if (std::find(isas.begin(), isas.end(), isa) == isas.end()) return {};
-  if (isa == Isa::kAvx512) return Kernels{kProductKernelAvx512, kAttentionKernelAvx512};
-  if (isa == Isa::kAmx) return Kernels{kProductKernelAmx, kAttentionKernelAmx};
+  const auto has = [&isas](Isa isa) { return std::ranges::find(isas, isa) != isas.end(); };
+  if (!has(Isa::kAvx512)) return "no AVX-512";
+  if (needs == Needs::kAvx512Bf16 && !HasAvx512Bf16()) return "no AVX-512 with bfloat16";
+  if (needs == Needs::kAmx && !has(Isa::kAmx)) {
+    return "no AMX, nor AVX-512 with bfloat16 to emulate it";
+  }
+  return "";
 #else
-  static_cast<void>(isa);
+  static_cast<void>(needs);
+  return "not an x86 processor";
 #endif
-  return {};
 }
 
-class BlockKernelsTest : public testing::TestWithParam<Isa> {
- protected:
-  void SetUp() override {
-    const std::optional<Kernels> found = KernelsOf(GetParam());
-    if (!found) {
-      GTEST_SKIP() << (GetParam() == Isa::kAmx ? "no AMX, nor AVX-512 with bfloat16 to emulate it"
-                                               : "no AVX-512");
-    }
-    kernels_ = *found;
-  }
-  Kernels kernels_ = {};
+template <typename Kernel>
+struct Case {
+  std::string name;
+  Needs needs;
+  const Kernel* kernel;
 };
 
-INSTANTIATE_TEST_SUITE_P(Isas, BlockKernelsTest, testing::Values(Isa::kAvx512, Isa::kAmx),
-                         [](const auto& isa) { return std::string(IsaName(isa.param)); });
+template <typename Kernel>
+class KernelTest : public testing::TestWithParam<Case<Kernel>> {
+ protected:
+  void SetUp() override {
+    const std::string missing = Missing(this->GetParam().needs);
+    if (!missing.empty()) GTEST_SKIP() << missing;
+  }
+  const Kernel& kernel() const { return *this->GetParam().kernel; }
+};
+
+using ProductKernelTest = KernelTest<ProductKernel>;
+using AttentionKernelTest = KernelTest<AttentionKernel>;
+
+#if defined(__x86_64__)
+constexpr auto kNameOf = [](const auto& test) { return test.param.name; };
+INSTANTIATE_TEST_SUITE_P(
+    Isas, ProductKernelTest,
+    testing::Values(Case<ProductKernel>{"avx512", Needs::kAvx512, &kProductKernelAvx512},
+                    Case<ProductKernel>{"amx", Needs::kAmx, &kProductKernelAmx}),
+    kNameOf);
+INSTANTIATE_TEST_SUITE_P(
+    Isas, AttentionKernelTest,
+    testing::Values(Case<AttentionKernel>{"avx512", Needs::kAvx512, &kAttentionKernelAvx512},
+                    Case<AttentionKernel>{"avx512bf16", Needs::kAvx512Bf16,
+                                          &kAttentionKernelAvx512Bf16},
+                    Case<AttentionKernel>{"amx", Needs::kAmx, &kAttentionKernelAmx}),
+    kNameOf);
+#else
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(ProductKernelTest);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(AttentionKernelTest);
+#endif
 
 std::unique_ptr<void, decltype(&std::free)> Scratch(int64_t bytes) {
   return {std::aligned_alloc(64, (bytes + 63) / 64 * 64), &std::free};
@@ -122,13 +147,13 @@ void ExpectProduct(const ProductKernel& kernel, int64_t rows, int64_t columns, i
   }
 }
 
-TEST_P(BlockKernelsTest, AProductIsThatOfDoublesHoweverMatricesLie) {
+TEST_P(ProductKernelTest, AProductIsThatOfDoublesHoweverMatricesLie) {
   for (int layout = 0; layout < 8; ++layout) {
     for (const int64_t at_once : {1, 2}) {
-      ExpectProduct(kernels_.product, 1, 1, 1, layout, at_once);
-      ExpectProduct(kernels_.product, 33, 7, 40, layout, at_once);
-      ExpectProduct(kernels_.product, 130, 65, 32, layout, at_once);
-      ExpectProduct(kernels_.product, 64, 31, 700, layout, at_once);  // the depth in several parts
+      ExpectProduct(kernel(), 1, 1, 1, layout, at_once);
+      ExpectProduct(kernel(), 33, 7, 40, layout, at_once);
+      ExpectProduct(kernel(), 130, 65, 32, layout, at_once);
+      ExpectProduct(kernel(), 64, 31, 700, layout, at_once);  // the depth in several parts
     }
   }
 }
@@ -192,7 +217,7 @@ void ExpectClose(const Values& got, const std::vector<double>& expected) {
   EXPECT_LE(std::sqrt(error), 0.01 * std::sqrt(size));
 }
 
-TEST_P(BlockKernelsTest, AttentionIsThatOfDoubles) {
+TEST_P(AttentionKernelTest, AttentionIsThatOfDoubles) {
   // Less than a block, some, and more than a group of blocks of keys.
   for (const int64_t sequence : {5, 70, 300}) {
     SCOPED_TRACE(testing::Message() << "sequence " << sequence);
@@ -217,10 +242,10 @@ TEST_P(BlockKernelsTest, AttentionIsThatOfDoubles) {
                                 .grad_q = grad_q.data(),
                                 .grad_k = grad_k.data(),
                                 .grad_v = grad_v.data()};
-    const auto scratch = Scratch(static_cast<int64_t>(kernels_.attention.scratch_bytes(head)));
-    kernels_.attention.forward(head, scratch.get());
+    const auto scratch = Scratch(static_cast<int64_t>(kernel().scratch_bytes(head)));
+    kernel().forward(head, scratch.get());
     ExpectClose(mixed, plain.mixed);
-    kernels_.attention.backward(head, scratch.get());
+    kernel().backward(head, scratch.get());
     ExpectClose(grad_q, plain.grad_q);
     ExpectClose(grad_k, plain.grad_k);
     ExpectClose(grad_v, plain.grad_v);
