@@ -215,6 +215,8 @@ def test_the_proof_evaluates_every_arm_once(stocha, repo, model, text, tmp_path)
               for name, found in models.items()}
     assert silent["tiny-silu"] == 0 < silent["tiny-relu"] < silent["tiny-relu at 0.8"]
     assert silent["tiny-relu at 0.8"] == pytest.approx(0.8, abs=0.05)
+    first = json.loads((runs / "results.json").read_text())["arms"][0]["validations"][0]
+    assert first["tokens"] == 0 and models["original"]["val_loss"] == first["loss"]
     row = next(line for line in table.splitlines() if line.startswith("| tiny-relu |"))
     kept = math.exp(models["tiny-relu"]["val_loss"] - models["tiny-silu"]["val_loss"])
     assert f"| {kept:.3f} |" in row

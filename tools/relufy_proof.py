@@ -63,10 +63,18 @@ def start_model(runs, results):
     return pathlib.Path(recipe["model"]["init_from"])
 
 
+def loss_at_start(results, activation):
+    """{"val_loss": ...} of the weights that the runs start from, which each validates."""
+    losses = [validation["loss"] for run in results["arms"] for validation in run["validations"]
+              if validation["tokens"] == 0 and validation["activation"] == activation]
+    return {"val_loss": losses[0]} if losses else {}
+
+
 def all_models(options, results, logs):
     """(name, what gives its folder, activation, what the experiment says) of each."""
     wanted = dict(options.thresholds)
-    models = [(name, lambda: start_model(options.runs, results), activation, {})
+    models = [(name, lambda: start_model(options.runs, results), activation,
+               loss_at_start(results, activation))
               for name, activation in ORIGINAL.items()]
     for run in results["arms"]:
         if run["status"] != "finished":
@@ -162,12 +170,12 @@ def main():
             fail(f"--tasks: no model {', '.join(sorted(strangers))}")
         for name, folder, activation, run in found_models:
             names = missing_sets(name, models, options)
-            if not names:
-                continue
-            print(f"relufy_proof: {name}: {', '.join(names)}", file=sys.stderr)
-            log = logs / f"{name}-{'-'.join(names)}.jsonl"
-            found = evaluate(folder(), activation, names, log, options)
-            models[name] = {**run, "evaluation": models.get(name, {}).get("evaluation", {}) | found}
+            found = models.get(name, {}).get("evaluation", {})
+            if names:
+                print(f"relufy_proof: {name}: {', '.join(names)}", file=sys.stderr)
+                log = logs / f"{name}-{'-'.join(names)}.jsonl"
+                found |= evaluate(folder(), activation, names, log, options)
+            models[name] = {**run, "evaluation": found}
             options.output.write_text(json.dumps(saved, indent=1) + "\n")
     print_table(models)
 
