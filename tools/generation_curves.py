@@ -126,7 +126,7 @@ def label(point, curve):
 
 
 def write_labels(axis, labels):
-    """Of labels [(text, x, y)] those that are not in the way of one before them."""
+    """Of labels [(text, x, y)] those that are not, by some pixels, in the way of one before them."""
     taken = []
     for text, x, y in labels:
         at = axis.transData.transform((x, y))
