@@ -8,6 +8,10 @@ namespace {
 
 #include "stocha/kernels/avx2.inc"
 
+constexpr bool kSumsWords = true;
+constexpr int kTileVectors = 4;  // sums kept in registers, of vectors that share 16 rows
+constexpr int64_t kLeastPanelVectors = 4;  // from which on transposing rows pays
+
 // acc[lane] += sum over 4 bytes of w times x; a wide w is unsigned, its offset of 128 is taken off
 // (so that no product of two bytes leaves 16 bits).
 template <bool kWide>
@@ -28,6 +32,7 @@ inline I CenterWide(I dots, I) { return dots; }
 
 #include "stocha/kernels/packed.inc"
 #include "stocha/kernels/packed_panel.inc"
+#include "stocha/kernels/packed_words.inc"
 #include "stocha/kernels/vector_table.inc"
 
 }  // namespace

@@ -8,6 +8,10 @@ namespace {
 
 #include "stocha/kernels/avx2.inc"
 
+constexpr bool kSumsWords = false;
+constexpr int kTileVectors = 2;  // sums kept in registers, of vectors that share 16 rows
+constexpr int64_t kLeastPanelVectors = 13;  // from which on transposing rows pays
+
 // acc[lane] += sum over 4 bytes of w (unsigned) times x (signed).
 template <bool kWide>
 inline I DotBytes(I acc, B w, B x) {
