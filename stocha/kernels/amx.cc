@@ -14,7 +14,7 @@ namespace {
 
 #include "stocha/kernels/avx512.inc"
 
-constexpr int64_t kLeastPanelVectors = 8;  // from which on tiles pay: half of one
+constexpr int64_t LeastPanelVectors(bool) { return 8; }  // from which on tiles pay: half of one
 constexpr bool kHasTiles = true;
 
 #include "stocha/kernels/packed.inc"

@@ -10,7 +10,8 @@ namespace {
 
 constexpr bool kSumsWords = true;
 constexpr int kTileVectors = 4;  // sums kept in registers, of vectors that share 16 rows
-constexpr int64_t kLeastPanelVectors = 4;  // from which on transposing rows pays
+// From which on transposing rows pays.
+constexpr int64_t LeastPanelVectors(bool wide) { return wide ? 6 : 4; }
 
 // acc[lane] += sum over 4 bytes of w times x; a wide w is unsigned, its offset of 128 is taken off
 // (so that no product of two bytes leaves 16 bits).

@@ -13,7 +13,7 @@ namespace {
 
 #include "stocha/kernels/avx512.inc"
 
-constexpr int64_t kLeastPanelVectors = 13;  // from which on transposing rows pays
+constexpr int64_t LeastPanelVectors(bool) { return 13; }  // from which on transposing rows pays
 constexpr bool kHasTiles = false;
 
 #include "stocha/kernels/packed.inc"

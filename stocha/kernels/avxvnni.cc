@@ -10,7 +10,7 @@ namespace {
 
 constexpr bool kSumsWords = false;
 constexpr int kTileVectors = 2;  // sums kept in registers, of vectors that share 16 rows
-constexpr int64_t kLeastPanelVectors = 13;  // from which on transposing rows pays
+constexpr int64_t LeastPanelVectors(bool) { return 13; }  // from which on transposing rows pays
 
 // acc[lane] += sum over 4 bytes of w (unsigned) times x (signed).
 template <bool kWide>

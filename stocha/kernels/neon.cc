@@ -117,7 +117,7 @@ constexpr int kTileVectors = 2;  // sums kept in registers, of vectors that shar
 constexpr int kTilePanels = 1;   // of 16 rows, which share those vectors
 constexpr bool kSumsWords = false;
 constexpr int kAxpyVectors = 2;
-constexpr int64_t kLeastPanelVectors = 13;  // from which on transposing rows pays
+constexpr int64_t LeastPanelVectors(bool) { return 13; }  // from which on transposing rows pays
 constexpr bool kHasTiles = false;
 
 struct B {
