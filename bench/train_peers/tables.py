@@ -35,7 +35,7 @@ def summarize(row: Row, rounds: list[dict]) -> dict:
 
     shares = {"ours": share(ours), "theirs": share(theirs), "judged": share(ours)}
     speed = figure(row.name, "tokens/s", both("tokens_per_s"), row.target("ratio"))
-    peak = figure(row.name, "share of the bf16 peak", shares, row.target("share_of_peak"))
+    peak = figure(row.name, "share of the peak", shares, row.target("share_of_peak"))
     memory_target = row.target("memory_ratio")
     memory = figure(row.name, "memory, MB", both("memory_bytes"), memory_target, at_most=True)
     for side in ("ours", "theirs"):
@@ -81,7 +81,7 @@ def page(report: dict) -> str:
         if "peer" in result:
             peer = result["peer"]
             note += f"; {peer['version']}, {peer['setting']}; {result['flops_per_token'] / 1e6:.1f} "
-            note += "MFLOP a token; bf16 products at "
+            note += "MFLOP a token; products at "
             note += f"{short(1e3 * result['matmul_tflops']['median'])} GFLOP/s"
         notes.append(note)
     parts = [head(report)]

@@ -1,7 +1,7 @@
 """A transformers model in training as a peer, in a process of its own; argument: a JSON object.
 
 {"shape", "batch", "sequence", "threads", "activation", "setting"} as in rows.py. Answers requests of
-worker.py: {"steps": N} with tokens/s and memory, {"matmul": true} with the bf16 peak of the machine.
+worker.py: {"steps": N} with tokens/s and memory, {"matmul": true} with the peak of products here.
 """
 
 import json
@@ -41,7 +41,7 @@ def build_model(shape, sequence: int, activation: str) -> transformers.PreTraine
 
 
 class Training:
-    """Steps of AdamW with clipping, as stocha's: f32 weights, bf16 products."""
+    """Steps of AdamW with clipping, as stocha's: f32 weights, products as the setting says."""
 
     def __init__(self, shape, sequence: int, activation: str, setting: str):
         scheme, how = setting.split(", ")
@@ -49,7 +49,8 @@ class Training:
         self.parameters = list(self.model.parameters())
         self.masters = self.parameters
         self.autocast = scheme == "autocast"
-        if not self.autocast:
+        self.has_masters = scheme == "master"
+        if self.has_masters:
             self.masters = [weight.detach().clone() for weight in self.parameters]
             self.model.bfloat16()
         groups = [
@@ -68,13 +69,13 @@ class Training:
     def step(self, windows: torch.Tensor) -> float:
         loss = self.loss(windows)
         loss.backward()
-        if not self.autocast:
+        if self.has_masters:
             for weight, master in zip(self.parameters, self.masters):
                 master.grad, weight.grad = weight.grad.float(), None
         torch.nn.utils.clip_grad_norm_(self.masters, 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        if not self.autocast:
+        if self.has_masters:
             torch._foreach_copy_([weight.data for weight in self.parameters], self.masters)
         return loss.item()
 
@@ -85,14 +86,19 @@ def memory_kib(field: str) -> int:
 
 
 def matmul_peak() -> float:
-    """FLOP/s of the fastest of some square bf16 products."""
+    """FLOP/s of the fastest of some square products, in bf16 or, where that is slower, in f32."""
     best = 0.0
-    for size in (1024, 2048, 4096):
-        left, right = (torch.randn(size, size, dtype=torch.bfloat16) for _ in range(2))
-        for _ in range(4 if size < 4096 else 2):
+    for dtype in (torch.bfloat16, torch.float32):
+        for size in (1024, 2048, 4096):
+            left, right = (torch.randn(size, size, dtype=dtype) for _ in range(2))
             start = time.perf_counter()
             torch.mm(left, right)
-            best = max(best, 2 * size**3 / (time.perf_counter() - start))
+            seconds = time.perf_counter() - start
+            for _ in range(3 if seconds < 1 else 0):
+                start = time.perf_counter()
+                torch.mm(left, right)
+                seconds = min(seconds, time.perf_counter() - start)
+            best = max(best, 2 * size**3 / seconds)
     return best
 
 
