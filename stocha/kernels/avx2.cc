@@ -10,7 +10,7 @@ namespace {
 
 constexpr bool kSumsWords = true;
 constexpr bool kForeseesRows = false;  // Zen 3: a row is 1.2 to 1.4 times as fast if fetched
-constexpr int kTileVectors = 4;  // sums kept in registers, of vectors that share 16 rows
+constexpr int kTileVectors = 4;        // sums kept in registers, of vectors that share 16 rows
 // From which on transposing rows pays.
 constexpr int64_t LeastPanelVectors(bool wide) { return wide ? 6 : 4; }
 
