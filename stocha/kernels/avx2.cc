@@ -9,8 +9,10 @@ namespace {
 #include "stocha/kernels/avx2.inc"
 
 constexpr bool kSumsWords = true;
-constexpr bool kForeseesRows = false;  // Zen 3: a row is 1.2 to 1.4 times as fast if fetched
-constexpr int kTileVectors = 4;        // sums kept in registers, of vectors that share 16 rows
+// Zen 3: decoding is 1.1 times as fast if rows of 4 bits are fetched, slower if those of 8 bits
+// are.
+constexpr bool ForeseesRows(bool wide) { return wide; }
+constexpr int kTileVectors = 4;  // sums kept in registers, of vectors that share 16 rows
 // From which on transposing rows pays.
 constexpr int64_t LeastPanelVectors(bool wide) { return wide ? 6 : 4; }
 

@@ -9,7 +9,7 @@ namespace {
 #include "stocha/kernels/avx2.inc"
 
 constexpr bool kSumsWords = false;
-constexpr bool kForeseesRows = true;
+constexpr bool ForeseesRows(bool) { return true; }
 constexpr int kTileVectors = 2;  // sums kept in registers, of vectors that share 16 rows
 constexpr int64_t LeastPanelVectors(bool) { return 13; }  // from which on transposing rows pays
 
