@@ -7,7 +7,7 @@ from peers.shapes import Shape, shape_named
 
 # Settings of the peer in the order in which they are tried: how bf16 is had, and how it is run.
 # autocast: f32 weights, cast within the step. master: bf16 weights, and f32 ones that are updated.
-# float32: no bf16, the fastest where the processor does not multiply it.
+# float32: no bf16, for processors that do not multiply it.
 COMPILED = ("autocast, compiled", "master, compiled", "float32, compiled")
 EAGER = ("autocast, eager", "master, eager", "float32, eager")
 

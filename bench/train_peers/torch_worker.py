@@ -85,19 +85,21 @@ def memory_kib(field: str) -> int:
     return int(re.search(rf"^{field}:\s+(\d+)", status, re.MULTILINE)[1])
 
 
+def product_seconds(left: torch.Tensor, right: torch.Tensor) -> float:
+    start = time.perf_counter()
+    torch.mm(left, right)
+    return time.perf_counter() - start
+
+
 def matmul_peak() -> float:
     """FLOP/s of the fastest of some square products, in bf16 or, where that is slower, in f32."""
     best = 0.0
     for dtype in (torch.bfloat16, torch.float32):
         for size in (1024, 2048, 4096):
             left, right = (torch.randn(size, size, dtype=dtype) for _ in range(2))
-            start = time.perf_counter()
-            torch.mm(left, right)
-            seconds = time.perf_counter() - start
-            for _ in range(3 if seconds < 1 else 0):
-                start = time.perf_counter()
-                torch.mm(left, right)
-                seconds = min(seconds, time.perf_counter() - start)
+            seconds = product_seconds(left, right)
+            if seconds < 1:  # else bf16 is emulated, and not the peak
+                seconds = min(product_seconds(left, right) for _ in range(3))
             best = max(best, 2 * size**3 / seconds)
     return best
 

@@ -9,8 +9,7 @@ namespace {
 #include "stocha/kernels/avx2.inc"
 
 constexpr bool kSumsWords = true;
-// Zen 3: decoding is 1.1 times as fast if rows of 4 bits are fetched, slower if those of 8 bits
-// are.
+// A Zen 3 decodes faster if rows of 4 bits are fetched, and slower if rows of 8 bits are.
 constexpr bool ForeseesRows(bool wide) { return wide; }
 constexpr int kTileVectors = 4;  // sums kept in registers, of vectors that share 16 rows
 // From which on transposing rows pays.
