@@ -1,7 +1,7 @@
 // bench_products [N]: how many products a second one core does with 4 to 256 vectors of N values at
 // a time, as the engine asks for them: 256 rows a call. PackedKernels::dot, and, where the set has
-// them, TileKernels' dot and axpy (--prefill fast). Medians of nine rounds, of 1e9 multiplications
-// and additions a second.
+// them, TileKernels' dot and axpy (--prefill fast); dot and axpy of bf16 and f32 rows. Medians of
+// nine rounds, of 1e9 multiplications and additions a second.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -42,8 +42,9 @@ Buffer<uint8_t> RandomMatrix(PackedFormat format, RowUse use, int64_t n) {
 }
 
 // Calls work(rows) for all rows, kCallRows at a time.
-double Rate(const Buffer<uint8_t>& weights, int64_t n, int64_t vectors,
-            const std::function<void(const Rows<const uint8_t>&)>& work) {
+template <typename W>
+double Rate(const Buffer<W>& weights, int64_t n, int64_t vectors,
+            const std::function<void(const Rows<const W>&)>& work) {
   const int64_t stride = weights.size() / kRows;
   std::vector<double> rates;
   for (int round = 0; round < kRounds; ++round) {
@@ -66,7 +67,7 @@ void Measure(const KernelTable& kernels, const Format& format, int64_t n) {
   const Buffer<uint8_t> weights = RandomMatrix(format.format, RowUse::kDot, n);
   fmt::print("{} dot:", format.name);
   for (const int64_t vectors : {4, 8, 16, 32, 64}) {
-    const double rate = Rate(weights, n, vectors, [&](const Rows<const uint8_t>& rows) {
+    const double rate = Rate<uint8_t>(weights, n, vectors, [&](const Rows<const uint8_t>& rows) {
       format.dot(rows, quantized.Vectors(vectors), out.data(), kCallRows);
     });
     fmt::print(" {} vectors {:.0f}", vectors, rate);
@@ -83,15 +84,36 @@ void Measure(const KernelTable& kernels, const Format& format, int64_t n) {
   Buffer<float> y(kMostVectors * n);
   std::fill_n(y.data(), y.size(), 0.0F);
   for (const int64_t vectors : {32, 64, 128, 256}) {
-    const double dot = Rate(weights, n, vectors, [&](const Rows<const uint8_t>& rows) {
+    const double dot = Rate<uint8_t>(weights, n, vectors, [&](const Rows<const uint8_t>& rows) {
       format.tiles->dot(rows, {.values = packed.data(), .n = n, .count = vectors}, out.data(),
                         kCallRows);
     });
-    const double axpy = Rate(neurons, n, vectors, [&](const Rows<const uint8_t>& rows) {
+    const double axpy = Rate<uint8_t>(neurons, n, vectors, [&](const Rows<const uint8_t>& rows) {
       format.tiles->axpy(rows, scale.data(), kCallRows, vectors, n, y.data());
     });
     fmt::print("{} in bfloat16, {} vectors: dot {:.0f}, axpy {:.0f}\n", format.name, vectors, dot,
                axpy);
+  }
+}
+
+template <typename W>
+void MeasureFloats(const WeightKernels<W>& kernels, const char* name, int64_t n) {
+  const std::vector<float> x(static_cast<size_t>(kMostVectors * n), 0.5F);
+  std::vector<float> y(x.size());
+  std::vector<float> out(static_cast<size_t>(kMostVectors * kCallRows));
+  const std::vector<float> scale(out.size(), 1e-3F);
+  Buffer<W> weights(kRows * n);
+  std::fill_n(weights.data(), weights.size(), static_cast<W>(sizeof(W) == 2 ? 0x3C24 : 0.01));
+  for (const int64_t vectors : {2, 3, 4, 8, 16, 64}) {
+    const double dot = Rate<W>(weights, n, vectors, [&](const Rows<const W>& rows) {
+      kernels.dot(rows, {.data = x.data(), .stride = n, .count = vectors}, n, out.data(),
+                  kCallRows);
+    });
+    const double axpy = Rate<W>(weights, n, vectors, [&](const Rows<const W>& rows) {
+      kernels.axpy(rows, scale.data(), kCallRows, {.data = y.data(), .stride = n, .count = vectors},
+                   n);
+    });
+    fmt::print("{}, {} vectors: dot {:.0f}, axpy {:.0f}\n", name, vectors, dot, axpy);
   }
 }
 
@@ -111,6 +133,8 @@ int Main(int argc, char** argv) {
   Measure(kernels, {"q4_k", PackedFormat::kQ4_K, kernels.q4_k.dot, tiles ? &tiles->q4_k : nullptr},
           n);
   Measure(kernels, {"q6_k", PackedFormat::kQ6_K, kernels.q6_k, nullptr}, n);
+  MeasureFloats(kernels.bf16, "bf16", n);
+  MeasureFloats(kernels.f32, "f32", n);
   return 0;
 }
 

@@ -11,6 +11,8 @@ namespace {
 constexpr int kTileRows = 2;
 constexpr int kTileTokens = 2;
 constexpr int kTileScatteredRows = 4;  // of a token alone
+constexpr int kAxpyTileTokens = 6;
+using TileParts = struct Whole;
 
 struct V {
   float32x4_t q[4];

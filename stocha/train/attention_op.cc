@@ -21,8 +21,8 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 // Queries that are multiplied with all keys up to the last of them at once.
-constexpr int64_t kQueryBlock = 512;
-constexpr int64_t kScoresAtOnce = int64_t{1} << 23;
+constexpr int64_t kQueryBlock = 128;
+constexpr int64_t kScoresAtOnce = int64_t{1} << 20;
 constexpr int64_t kChunkRows = 32;
 
 // Sequences that are computed at once.

@@ -25,12 +25,13 @@ const AttentionKernel* SelectedAttentionKernel(int64_t head_dim) {
 // torch's products by AMX are as good where neither side is to be turned, those by AVX512-BF16
 // wherever they have been measured.
 const ProductKernel* SelectedProductKernel(const ProductCall& call) {
-  if (SelectedIsa() == Isa::kAmx) {
+  const Isa isa = SelectedIsa();
+  if (isa == Isa::kAmx) {
     return call.left.turned && !call.right.turned ? &kProductKernelAmx : nullptr;
   }
-  if (SelectedIsa() != Isa::kAvx512 || HasAvx512Bf16()) return nullptr;
-  return kProductKernelAvx512.packed_bytes(call) > kMostPackedBytes ? nullptr
-                                                                    : &kProductKernelAvx512;
+  if (isa == Isa::kScalar || (isa == Isa::kAvx512 && HasAvx512Bf16())) return nullptr;
+  const ProductKernel* kernel = isa == Isa::kAvx512 ? &kProductKernelAvx512 : &kProductKernelAvx2;
+  return kernel->packed_bytes(call) > kMostPackedBytes ? nullptr : kernel;
 }
 #else
 const AttentionKernel* SelectedAttentionKernel(int64_t) { return nullptr; }

@@ -31,13 +31,14 @@ Values SomeValues(int64_t count, int seed) {
 }
 
 // What the processor must have, or have emulated, for some kernels.
-enum class Needs : uint8_t { kAvx512, kAvx512Bf16, kAmx };
+enum class Needs : uint8_t { kAvx2, kAvx512, kAvx512Bf16, kAmx };
 
 // What is missing here; empty where nothing is.
 std::string Missing(Needs needs) {
 #if defined(__x86_64__)
   const std::vector<Isa> isas = EmulatedIsas();
   const auto has = [&isas](Isa isa) { return std::ranges::find(isas, isa) != isas.end(); };
+  if (needs == Needs::kAvx2) return has(Isa::kAvx2) ? "" : "no AVX2";
   if (!has(Isa::kAvx512)) return "no AVX-512";
   if (needs == Needs::kAvx512Bf16 && !HasAvx512Bf16()) return "no AVX-512 with bfloat16";
   if (needs == Needs::kAmx && !has(Isa::kAmx)) {
@@ -74,7 +75,8 @@ using AttentionKernelTest = KernelTest<AttentionKernel>;
 constexpr auto kNameOf = [](const auto& test) { return test.param.name; };
 INSTANTIATE_TEST_SUITE_P(
     Isas, ProductKernelTest,
-    testing::Values(Case<ProductKernel>{"avx512", Needs::kAvx512, &kProductKernelAvx512},
+    testing::Values(Case<ProductKernel>{"avx2", Needs::kAvx2, &kProductKernelAvx2},
+                    Case<ProductKernel>{"avx512", Needs::kAvx512, &kProductKernelAvx512},
                     Case<ProductKernel>{"amx", Needs::kAmx, &kProductKernelAmx}),
     kNameOf);
 INSTANTIATE_TEST_SUITE_P(

@@ -5,6 +5,7 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
 #include <ATen/record_function.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -16,13 +17,21 @@
 namespace stocha {
 namespace {
 
-constexpr int64_t kScratchBytes = int64_t{1} << 20;  // of a thread: half of a second-level cache
 constexpr int64_t kMaxRowParts = 8;
+
+// Of a thread: half of a second-level cache.
+int64_t ScratchLimit() {
+#ifdef _SC_LEVEL2_CACHE_SIZE
+  static const int64_t size = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  if (size > 0) return size / 2;
+#endif
+  return int64_t{1} << 20;
+}
 
 // Parts of rows that are computed at once: as many as the scratch holds, every thread as busy.
 int64_t RowPartsAtOnce(const ProductKernel& kernel, const ProductCall& call) {
   const int64_t fitting =
-      std::clamp<int64_t>(kScratchBytes / kernel.scratch_bytes(call, 1), 1, kMaxRowParts);
+      std::clamp<int64_t>(ScratchLimit() / kernel.scratch_bytes(call, 1), 1, kMaxRowParts);
   const int64_t threads = at::get_num_threads();
   const int64_t rounds = (call.RowParts() + fitting * threads - 1) / (fitting * threads);
   return (call.RowParts() + rounds * threads - 1) / (rounds * threads);

@@ -50,6 +50,7 @@ struct ProductKernel {
 #if defined(__x86_64__)
 extern const ProductKernel kProductKernelAmx;
 extern const ProductKernel kProductKernelAvx512;
+extern const ProductKernel kProductKernelAvx2;
 #endif
 
 // The one that is faster than torch's product for this call, on this machine and with this
