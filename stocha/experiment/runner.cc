@@ -146,7 +146,8 @@ class Runner {
     for (std::unique_ptr<Job>& job : jobs_) {
       const std::optional<int> exit_code = job->child.Wait(std::exchange(wait, 0));
       if (const auto step = LastStep(folder_.run(job->name) / "metrics.jsonl")) {
-        if (!job->first_step) job->first_step = step->step;
+        // A resumed run may go back to its last checkpoint.
+        job->first_step = std::min(job->first_step.value_or(step->step), step->step);
         job->last = *step;
       }
       if (exit_code) {

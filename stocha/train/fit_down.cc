@@ -3,7 +3,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cholesky_solve.h>
 #include <ATen/ops/linalg_cholesky.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
@@ -13,6 +12,7 @@
 
 #include "stocha/recipe/schedule.h"
 #include "stocha/train/gradients.h"
+#include "stocha/train/matrix_product.h"
 
 namespace stocha {
 namespace {
@@ -120,7 +120,7 @@ DownFit FitDown(const Transformer& student, const Teacher& teacher, const BatchO
     down.copy_(w.t());
     const at::Tensor cast = down.to(walks[0].x.scalar_type());
     for (Walk& walk : walks) {  // computes h again, which is larger than x to keep
-      walk.student.add_(at::linear(student.GatedHidden(walk.x, layer, options), cast));
+      walk.student.add_(LinearProduct(student.GatedHidden(walk.x, layer, options), cast, {}));
     }
   }
   return fit;
