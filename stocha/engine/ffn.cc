@@ -15,12 +15,12 @@ namespace {
 // Neurons whose up and down rows are worked on together, so that reads of several overlap, and
 // tokens share them.
 constexpr int64_t kGroup = 16;
-// From so many tokens on the kernels of bf16 and f32 share a panel of rows among them: the more
-// rows the better.
-constexpr int64_t kPanelTokens = 8;
 // But consecutive neurons, for one token, are one long stream when taken one by one. Measured on
 // Zen 4: faster where a neuron's two rows are shorter than this many bytes, slower where longer.
 constexpr int64_t kStreamBytes = 8192;
+// And from so many tokens on the kernels of bf16 and f32 share a panel of rows among them: the more
+// rows the better.
+constexpr int64_t kPanelTokens = 8;
 
 // Below these active fractions it is faster to read the neurons that fire alone than all of them.
 // Tokens that go together share a neuron's rows in dense tiles, so that skipping pays later.
@@ -127,11 +127,10 @@ class Block {
     }
     std::array<int32_t, kNeuronBlock> all;
     std::iota(all.begin(), all.end(), static_cast<int32_t>(first_));
-    const bool stream = count_ == 1 && NeuronBytes() < kStreamBytes;
-    const bool panels = count_ >= kPanelTokens && !IsPacked(weights_.up.type);
-    RunGroups({all.data(), static_cast<size_t>(neurons_)}, stream   ? 1
-                                                           : panels ? kNeuronBlock
-                                                                    : kGroup);
+    size_t group = kGroup;
+    if (count_ == 1 && NeuronBytes() < kStreamBytes) group = 1;
+    if (count_ >= kPanelTokens && !IsPacked(weights_.up.type)) group = kNeuronBlock;
+    RunGroups({all.data(), static_cast<size_t>(neurons_)}, group);
     return neurons_;
   }
 

@@ -196,6 +196,31 @@ TYPED_TEST(WeightKernelsTest, AxpyDoesNotDependOnTheTile) {
   }
 }
 
+// So many tokens and rows that kernels share panels of rows, in more than one part.
+TYPED_TEST(WeightKernelsTest, AxpyOfManyTokensIsThatOfEach) {
+  constexpr int64_t kRows = 300;
+  constexpr int64_t kTokens = 45;
+  const std::vector<float> scale = RandomFloats(kTokens * kRows, 6);
+  for (const Isa isa : AvailableIsas()) {
+    const auto& kernels = Select<TypeParam>(Kernels(isa));
+    for (const int64_t n : {1, 16, 37}) {
+      std::vector<TypeParam> weights;
+      for (const float value : RandomFloats(kRows * n, 7)) {
+        weights.push_back(FromFloat<TypeParam>(value));
+      }
+      const Rows<const TypeParam> rows = {.data = weights.data(), .stride = n, .count = kRows};
+      std::vector<float> together = RandomFloats(kTokens * n, 8);
+      std::vector<float> alone = together;
+      kernels.axpy(rows, scale.data(), kRows,
+                   {.data = together.data(), .stride = n, .count = kTokens}, n);
+      for (int64_t t = 0; t < kTokens; ++t) {
+        kernels.axpy(rows, &scale[t * kRows], kRows, {.data = &alone[t * n], .count = 1}, n);
+      }
+      EXPECT_EQ(together, alone) << IsaName(isa) << " n " << n;
+    }
+  }
+}
+
 // A neuron that does not fire adds nothing: what makes dense and sparse agree.
 TYPED_TEST(WeightKernelsTest, AxpyWithScaleZeroChangesNothing) {
   for (const Isa isa : AvailableIsas()) {
