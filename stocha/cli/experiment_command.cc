@@ -110,7 +110,8 @@ void ExperimentCommand(const ExperimentFlags& flags) {
     std::printf("%s\n", (flags.json ? ToJson(estimates) : ToText(estimates)).c_str());
     return;
   }
-  const StopSignal stop("\nstopping after this step; once more kills at once\n");
+  const StopSignal stop(
+      "\nstopping after this step (or layer of a fit); once more kills at once\n");
   Console console;
   const ExperimentOutcome outcome =
       RunExperiment(experiment,

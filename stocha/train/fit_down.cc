@@ -92,8 +92,9 @@ void Advance(const Transformer& student, const ForwardOptions& options, const Te
 
 }  // namespace
 
-DownFit FitDown(const Transformer& student, const Teacher& teacher, const BatchOrder& order,
-                const Recipe& recipe, int64_t step) {
+std::optional<DownFit> FitDown(const Transformer& student, const Teacher& teacher,
+                               const BatchOrder& order, const Recipe& recipe, int64_t step,
+                               const FitObserver& observer) {
   const c10::NoGradGuard no_grad;
   const ModelConfig& config = student.config();
   ForwardOptions options;
@@ -122,6 +123,7 @@ DownFit FitDown(const Transformer& student, const Teacher& teacher, const BatchO
     for (Walk& walk : walks) {  // computes h again, which is larger than x to keep
       walk.student.add_(LinearProduct(student.GatedHidden(walk.x, layer, options), cast, {}));
     }
+    if (observer && !observer(layer + 1, config.num_hidden_layers)) return std::nullopt;
   }
   return fit;
 }

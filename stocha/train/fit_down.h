@@ -4,6 +4,8 @@
 #define STOCHA_TRAIN_FIT_DOWN_H_
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 
 #include "stocha/data/batch_order.h"
 #include "stocha/recipe/recipe.h"
@@ -19,6 +21,9 @@ struct DownFit {
   double error_after = 0;
 };
 
+// Told behind each layer how many of how many are fitted; false: stop.
+using FitObserver = std::function<bool(int layers, int of)>;
+
 // Sets every layer's down projection, from the first layer on, to the W that minimises, over
 // recipe.fit_tokens tokens from those that step `step` reads on,
 //
@@ -30,8 +35,10 @@ struct DownFit {
 // neurons of the sum of h^2 / |t|^2 (ridge regression, solved in f64 by Cholesky's factors). So a
 // layer makes up for what those before it got wrong, too. Takes, while it runs, 12 bytes *
 // fit_tokens * hidden_size and 20 bytes * intermediate_size^2 of memory, about.
-DownFit FitDown(const Transformer& student, const Teacher& teacher, const BatchOrder& order,
-                const Recipe& recipe, int64_t step);
+// Nothing when `observer` (may be empty) has stopped it: the student is fitted in part then.
+std::optional<DownFit> FitDown(const Transformer& student, const Teacher& teacher,
+                               const BatchOrder& order, const Recipe& recipe, int64_t step,
+                               const FitObserver& observer = {});
 
 }  // namespace stocha
 

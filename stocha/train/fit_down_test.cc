@@ -69,7 +69,7 @@ TEST_F(FitDownTest, LowersTheErrorByWhatItSays) {
   const std::vector<at::Tensor> theirs =
       Streams(of_it.model(), checkpoint.config.activation, order, recipe);
   const std::vector<at::Tensor> old = LoadWeights(checkpoint);
-  const DownFit fit = FitDown(student, of_it, order, recipe, /*step=*/0);
+  const DownFit fit = FitDown(student, of_it, order, recipe, /*step=*/0).value();
   const std::vector<double> after = Errors(Streams(student, {}, order, recipe), theirs);
 
   double sum_before = 0;
@@ -131,7 +131,7 @@ TEST_F(FitDownTest, AModelWithItsOwnActivationStays) {
   const Teacher of_it(checkpoint, ComputeType::kF32);
   const Transformer student(checkpoint.config, LoadWeights(checkpoint));
   const BatchOrder order(shards_, recipe.sequence_length, recipe.seed);
-  EXPECT_NEAR(FitDown(student, of_it, order, recipe, /*step=*/0).error_before, 0, 1e-6);
+  EXPECT_NEAR(FitDown(student, of_it, order, recipe, /*step=*/0).value().error_before, 0, 1e-6);
   const std::vector<at::Tensor> old = LoadWeights(checkpoint);
   for (size_t i = 0; i < old.size(); ++i) {
     EXPECT_LT((old[i] - student.weights()[i]).abs().max().item<float>(), 1e-4);
@@ -156,7 +156,33 @@ TEST_F(FitDownTest, TrainingFitsOnce) {
       notes += note.find("down projections fitted on 600 tokens") != std::string::npos ? 1 : 0;
     }
     EXPECT_EQ(notes, 1);
+    EXPECT_EQ(observer_.fitted_layers, (std::vector<int>{1, 2}));
     TrainIn(name + "-cut", recipe, /*resume=*/false, 3);
+    TrainIn(name + "-cut", recipe, /*resume=*/true);
+    EXPECT_EQ(ReadFile(folder_ / (name + "-cut/final/model.safetensors")),
+              ReadFile(folder_ / (name + "/final/model.safetensors")));
+  }
+}
+
+// A run that is stopped behind the first of two layers goes on from before the fit, at the start
+// and in the middle, where nothing but the fit asks for a checkpoint.
+TEST_F(FitDownTest, StopsBehindALayer) {
+  for (const double at : {0.0, 0.5}) {
+    const std::string name = at == 0 ? "start" : "half";
+    Recipe recipe = Pupil();
+    recipe.model = ModelConfig{};
+    recipe.init_from = recipe.teacher = teacher();
+    recipe.layerwise_until = 0.5;
+    recipe.fit_at = at;
+    TrainIn(name, recipe);
+
+    observer_ = {};
+    TrainOptions options = Options(name + "-cut");
+    options.stop_requested = [this] { return !observer_.fitted_layers.empty(); };
+    const TrainingResult cut = Train(recipe, options, &observer_);
+    EXPECT_FALSE(cut.finished);
+    EXPECT_EQ(cut.steps, static_cast<int64_t>(at * 6));
+    EXPECT_EQ(observer_.fitted_layers.size(), 1u);
     TrainIn(name + "-cut", recipe, /*resume=*/true);
     EXPECT_EQ(ReadFile(folder_ / (name + "-cut/final/model.safetensors")),
               ReadFile(folder_ / (name + "/final/model.safetensors")));

@@ -25,6 +25,7 @@ inline constexpr uint32_t kTinyVocabulary = 19;
 class RecordingObserver : public TrainingObserver {
  public:
   void OnStart(const TrainingStart& start) override { starts.push_back(start); }
+  void OnFittedLayer(int layers, int) override { fitted_layers.push_back(layers); }
   void OnStep(const StepMetrics& metrics) override { steps.push_back(metrics); }
   void OnValidation(const ValidationMetrics& metrics) override { validations.push_back(metrics); }
   void OnCheckpoint(const std::filesystem::path& directory) override {
@@ -33,6 +34,7 @@ class RecordingObserver : public TrainingObserver {
   void OnNote(const std::string& note) override { notes.push_back(note); }
 
   std::vector<TrainingStart> starts;
+  std::vector<int> fitted_layers;
   std::vector<StepMetrics> steps;
   std::vector<ValidationMetrics> validations;
   std::vector<std::filesystem::path> checkpoints;

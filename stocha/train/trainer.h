@@ -22,7 +22,7 @@ struct TrainOptions {
   std::filesystem::path run;  // run_folder.h says what is in it
   bool resume = false;  // continue the run in `run`; from step 0 when it has no checkpoint yet
   std::function<bool()>
-      stop_requested;  // asked after every step; true: save and return. May be empty.
+      stop_requested;  // asked after every step and fitted layer; true: save, return. May be empty.
 };
 
 struct TrainingStart {
@@ -37,6 +37,7 @@ class TrainingObserver {
  public:
   virtual ~TrainingObserver() = default;
   virtual void OnStart(const TrainingStart& start) = 0;
+  virtual void OnFittedLayer(int layers, int of) = 0;  // of the fit (fit_down.h), so far
   virtual void OnStep(const StepMetrics& metrics) = 0;
   virtual void OnValidation(const ValidationMetrics& metrics) = 0;
   virtual void OnCheckpoint(const std::filesystem::path& directory) = 0;

@@ -49,6 +49,15 @@ class Console : public TrainingObserver {
                     start.step == 0 ? "" : fmt::format(", continuing after step {}", start.step)));
   }
 
+  void OnFittedLayer(int layers, int of) override {
+    if (!fit_) {  // its clock starts behind the first layer
+      fit_.emplace(Progress::Options{
+          .label = "fit of layers", .total = static_cast<uint64_t>(of), .start = 1});
+    }
+    fit_->Update(static_cast<uint64_t>(layers), layers, "");
+    if (layers == of) fit_.reset();
+  }
+
   void OnStep(const StepMetrics& metrics) override {
     progress_->Update(static_cast<uint64_t>(metrics.step) + 1,
                       static_cast<double>(metrics.tokens - tokens_before_),
@@ -70,7 +79,10 @@ class Console : public TrainingObserver {
     if (progress_) progress_->SkipTime();
   }
 
-  void Finish() { progress_.reset(); }
+  void Finish() {
+    fit_.reset();
+    progress_.reset();
+  }
 
  private:
   void Print(const std::string& line) {
@@ -82,6 +94,7 @@ class Console : public TrainingObserver {
   }
 
   std::optional<Progress> progress_;
+  std::optional<Progress> fit_;
   int64_t tokens_before_ = 0;
 };
 
@@ -104,7 +117,8 @@ void TrainCommand(const TrainingFlags& flags) {
   options.run = flags.output.empty() ? fs::path("runs") / fs::path(flags.recipe).stem()
                                      : fs::path(flags.output);
   options.resume = flags.resume;
-  const StopSignal stop("\nstopping after this step; once more kills at once\n");
+  const StopSignal stop(
+      "\nstopping after this step (or layer of a fit); once more kills at once\n");
   options.stop_requested = [&stop] { return stop.requested(); };
 
   Console console;

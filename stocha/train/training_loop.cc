@@ -56,7 +56,7 @@ TrainingResult TrainingLoop::Run(const std::function<bool()>& stop_requested) {
   last_save_ = Clock::now();
   if (optimizer_.step() == 0 && inputs_.init()) ValidateAtStart();
   while (optimizer_.step() < recipe_.steps) {
-    FitDownIfDue();
+    if (!FitDownIfDue(stop_requested)) return {.finished = false, .steps = optimizer_.step()};
     TrainStep();
     ValidateIfDue();
     const int64_t done = optimizer_.step();
@@ -68,18 +68,24 @@ TrainingResult TrainingLoop::Run(const std::function<bool()>& stop_requested) {
   return {.finished = true, .steps = recipe_.steps};
 }
 
-void TrainingLoop::FitDownIfDue() {
+bool TrainingLoop::FitDownIfDue(const std::function<bool()>& stop_requested) {
   const int64_t step = optimizer_.step();
-  if (step != FitStep(recipe_)) return;
-  const DownFit fit = FitDown(model_, *teacher_, inputs_.train(), recipe_, step);
+  if (step != FitStep(recipe_)) return true;
+  const std::optional<DownFit> fit =
+      FitDown(model_, *teacher_, inputs_.train(), recipe_, step, [&](int layers, int of) {
+        observer_->OnFittedLayer(layers, of);
+        return layers == of || !stop_requested || !stop_requested();
+      });
+  if (!fit) return false;
   std::string note = fmt::format("down projections fitted on {} tokens: error {:.4f} -> {:.4f}",
-                                 recipe_.fit_tokens, fit.error_before, fit.error_after);
+                                 recipe_.fit_tokens, fit->error_before, fit->error_after);
   if (inputs_.validation() != nullptr) {
     const ValidationMetrics metrics =
         Validate(model_, *inputs_.validation(), recipe_, FinalActivation(recipe_), step);
     note += fmt::format(", validation loss {:.4f} with {}", metrics.loss, metrics.activation);
   }
   observer_->OnNote(note);
+  return true;
 }
 
 void TrainingLoop::TrainStep() {
@@ -126,10 +132,11 @@ void TrainingLoop::ValidateWith(const Activation& activation) {
   observer_->OnValidation(metrics);
 }
 
-// Also at the end, so that an export that fails (a full disk) can be repeated by a resume.
+// Also before the fit, which may be stopped half-way, and at the end, so that an export that fails
+// (a full disk) can be repeated by a resume.
 bool TrainingLoop::CheckpointDue() const {
   const int64_t done = optimizer_.step();
-  return done == recipe_.steps ||
+  return done == recipe_.steps || done == FitStep(recipe_) ||
          (recipe_.checkpoint_every > 0 && done % recipe_.checkpoint_every == 0) ||
          (recipe_.checkpoint_minutes > 0 &&
           Seconds(Clock::now() - last_save_) >= 60 * recipe_.checkpoint_minutes);
