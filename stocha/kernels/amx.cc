@@ -16,6 +16,8 @@ namespace {
 
 constexpr int64_t LeastPanelVectors(bool) { return 8; }  // from which on tiles pay: half of one
 constexpr bool kHasTiles = true;
+constexpr bool ForeseesRows(bool, int64_t) { return true; }
+constexpr int64_t kFetchAhead = 4096;
 
 #include "stocha/kernels/packed.inc"
 #include "stocha/kernels/packed_amx.inc"

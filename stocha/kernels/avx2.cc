@@ -10,7 +10,8 @@ namespace {
 
 constexpr bool kSumsWords = true;
 // A Zen 3 decodes faster if rows of 4 bits are fetched, and slower if rows of 8 bits are.
-constexpr bool ForeseesRows(bool wide) { return wide; }
+constexpr bool ForeseesRows(bool wide, int64_t) { return wide; }
+constexpr int64_t kFetchAhead = 4096;
 constexpr int kTileVectors = 4;  // sums kept in registers, of vectors that share 16 rows
 // From which on transposing rows pays.
 constexpr int64_t LeastPanelVectors(bool wide) { return wide ? 6 : 4; }

@@ -9,7 +9,8 @@ namespace {
 #include "stocha/kernels/avx2.inc"
 
 constexpr bool kSumsWords = false;
-constexpr bool ForeseesRows(bool) { return true; }
+constexpr bool ForeseesRows(bool, int64_t) { return true; }
+constexpr int64_t kFetchAhead = 4096;
 constexpr int kTileVectors = 2;  // sums kept in registers, of vectors that share 16 rows
 constexpr int64_t LeastPanelVectors(bool) { return 13; }  // from which on transposing rows pays
 

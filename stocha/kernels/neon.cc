@@ -118,7 +118,8 @@ inline float SumLanes(V x) {
 constexpr int kTileVectors = 2;  // sums kept in registers, of vectors that share 16 rows
 constexpr int kTilePanels = 1;   // of 16 rows, which share those vectors
 constexpr bool kSumsWords = false;
-constexpr bool ForeseesRows(bool) { return true; }
+constexpr bool ForeseesRows(bool, int64_t) { return true; }
+constexpr int64_t kFetchAhead = 4096;
 constexpr int kAxpyVectors = 2;
 constexpr int64_t LeastPanelVectors(bool) { return 13; }  // from which on transposing rows pays
 constexpr bool kHasTiles = false;
