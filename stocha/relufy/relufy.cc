@@ -86,7 +86,7 @@ validation_batches = 16
 export_type = "bf16"
 
 [distill]
-fit_tokens = 32768         # before the first step, in closed form: most of the way
+fit_tokens = 131072        # before the first step, in closed form: most of the way
 kl_weight = 0.5
 
 [[activation]]

@@ -65,7 +65,8 @@ std::vector<Walk> Start(const Transformer& student, const Teacher& teacher, cons
                         const Recipe& recipe, int64_t step) {
   std::vector<Walk> walks;
   const int64_t micro = MicroBatchSize(recipe);
-  const int64_t windows = (recipe.fit_tokens - 1) / recipe.sequence_length + 1;
+  const int64_t windows = std::min((recipe.fit_tokens - 1) / recipe.sequence_length + 1,
+                                   static_cast<int64_t>(order.num_windows()));
   for (int64_t first = 0; first < windows; first += micro) {
     const int64_t count = std::min(micro, windows - first);
     const Batch batch = ReadBatch(count, recipe.sequence_length, [&](int64_t i, auto window) {
@@ -102,10 +103,9 @@ std::optional<DownFit> FitDown(const Transformer& student, const Teacher& teache
   options.compute_type = recipe.compute_type;
   options.weights = student.CastWeights(recipe.compute_type);
   std::vector<Walk> walks = Start(student, teacher, order, recipe, step);
-  int64_t tokens = 0;
-  for (const Walk& walk : walks) tokens += walk.student.size(0);
-  const double parts = static_cast<double>(tokens * config.num_hidden_layers);
   DownFit fit;
+  for (const Walk& walk : walks) fit.tokens += walk.student.size(0);
+  const double parts = static_cast<double>(fit.tokens * config.num_hidden_layers);
   for (int layer = 0; layer < config.num_hidden_layers; ++layer) {
     Moments moments(config);
     for (Walk& walk : walks) {

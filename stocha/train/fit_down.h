@@ -19,13 +19,14 @@ namespace stocha {
 struct DownFit {
   double error_before = 0;  // had the layer kept its projection
   double error_after = 0;
+  int64_t tokens = 0;  // recipe.fit_tokens in whole windows, each window of the text at most once
 };
 
 // Told behind each layer how many of how many are fitted; false: stop.
 using FitObserver = std::function<bool(int layers, int of)>;
 
 // Sets every layer's down projection, from the first layer on, to the W that minimises, over
-// recipe.fit_tokens tokens from those that step `step` reads on,
+// DownFit::tokens tokens from those that step `step` reads on,
 //
 //   sum |s + W h - t|^2 / |t|^2  +  r |W - W0|^2
 //

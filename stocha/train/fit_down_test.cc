@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -136,6 +137,18 @@ TEST_F(FitDownTest, AModelWithItsOwnActivationStays) {
   for (size_t i = 0; i < old.size(); ++i) {
     EXPECT_LT((old[i] - student.weights()[i]).abs().max().item<float>(), 1e-4);
   }
+}
+
+// A window twice would say nothing new.
+TEST_F(FitDownTest, TakesEachWindowOnce) {
+  const Checkpoint checkpoint = OpenCheckpoint(teacher());
+  Recipe recipe = Pupil();
+  recipe.fit_tokens = 1'000'000;
+  const Teacher of_it(checkpoint, ComputeType::kF32);
+  const Transformer student(checkpoint.config, LoadWeights(checkpoint));
+  const BatchOrder order(shards_, recipe.sequence_length, recipe.seed);
+  const std::optional<DownFit> fit = FitDown(student, of_it, order, recipe, /*step=*/0);
+  EXPECT_EQ(fit.value().tokens, static_cast<int64_t>(order.num_tokens()));
 }
 
 // At the start, and between two phases; a run that is cut just there ends with the same bits.

@@ -78,7 +78,7 @@ bool TrainingLoop::FitDownIfDue(const std::function<bool()>& stop_requested) {
       });
   if (!fit) return false;
   std::string note = fmt::format("down projections fitted on {} tokens: error {:.4f} -> {:.4f}",
-                                 recipe_.fit_tokens, fit->error_before, fit->error_after);
+                                 fit->tokens, fit->error_before, fit->error_after);
   if (inputs_.validation() != nullptr) {
     const ValidationMetrics metrics =
         Validate(model_, *inputs_.validation(), recipe_, FinalActivation(recipe_), step);
