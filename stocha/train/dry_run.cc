@@ -68,6 +68,7 @@ DryRun DryRunOf(const Recipe& given, int64_t probe_steps) {
     run.cost = CostOfStep(recipe.model, recipe.sequence_length);
     run.steps = recipe.steps;
     run.tokens_per_step = recipe.batch_size * recipe.sequence_length;
+    run.has_fit = recipe.fit_tokens > 0;
     run.process_bytes = ResidentBytes();
     run.available_bytes = AvailableMemory();
     Measure(recipe, probe_steps, &run);
@@ -97,9 +98,9 @@ std::string ToText(const DryRun& run) {
                              FormatCount(static_cast<double>(run.steps) *
                                          static_cast<double>(run.tokens_per_step)),
                              run.steps, run.tokens_per_step));
-  line("to the end",
-       run.hours() ? fmt::format("{:.2f} hours, without validation and checkpoints", *run.hours())
-                   : skipped);
+  line("to the end", run.hours() ? fmt::format("{:.2f} hours, without validation{} checkpoints",
+                                               *run.hours(), run.has_fit ? ", the fit and" : " and")
+                                 : skipped);
   text.pop_back();
   return text;
 }

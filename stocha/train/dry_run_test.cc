@@ -58,6 +58,13 @@ TEST_F(DryRunTest, AProbeGivesSpeedAndMemory) {
   EXPECT_EQ(json["peak_bytes"], run.memory->peak);
   EXPECT_EQ(json["steps"], 6);
   EXPECT_EQ(ToText(run).find("not probed"), std::string::npos);
+  EXPECT_NE(ToText(run).find("hours, without validation and checkpoints"), std::string::npos);
+}
+
+TEST(DryRunTextTest, TheFitIsNotInTheHours) {
+  const DryRun run = {.has_fit = true, .tokens_per_s = 1};
+  EXPECT_NE(ToText(run).find("hours, without validation, the fit and checkpoints"),
+            std::string::npos);
 }
 
 TEST_F(DryRunTest, WhatDoesNotFitIsNotProbed) {
