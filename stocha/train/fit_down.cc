@@ -8,6 +8,8 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <array>
+#include <limits>
 #include <vector>
 
 #include "stocha/recipe/schedule.h"
@@ -17,7 +19,9 @@
 namespace stocha {
 namespace {
 
-constexpr double kRidge = 0.01;
+// Of the mean of the diagonal. One of them is best where tokens are few, another where they are many.
+constexpr std::array kRidges = {0.01, 0.03, 0.1, 0.3, 1.0};
+constexpr size_t kHeldOut = 8;  // one walk in so many chooses
 
 // What a layer's tokens add up to, each scaled by 1 / |t|; f32.
 struct Moments {
@@ -37,6 +41,11 @@ struct Moments {
     hidden_target.addmm_(h.t(), target);
     target_target += target.square().sum().item<float>();
   }
+  void Add(const Moments& other) {
+    hidden_hidden.add_(other.hidden_hidden);
+    hidden_target.add_(other.hidden_target);
+    target_target += other.target_target;
+  }
 };
 
 // The sum of |W h - y|^2, `w` being W^T.
@@ -45,12 +54,24 @@ double SquaredError(const Moments& moments, const at::Tensor& w) {
   return moments.target_target - 2 * (moments.hidden_target * w).sum().item<float>() + quadratic;
 }
 
-at::Tensor Solve(const Moments& moments, const at::Tensor& w0) {
+at::Tensor Solve(const Moments& moments, const at::Tensor& w0, double ridge_share) {
   at::Tensor left = moments.hidden_hidden.to(at::kDouble);
-  const at::Tensor ridge = left.diagonal().mean() * kRidge;
+  const at::Tensor ridge = left.diagonal().mean() * ridge_share;
   left.diagonal().add_(ridge);
   const at::Tensor right = moments.hidden_target.to(at::kDouble) + ridge * w0.to(at::kDouble);
   return at::cholesky_solve(right, at::linalg_cholesky(left)).to(at::kFloat);
+}
+
+// The ridge with which the solution on `moments` errs least on `held_out`.
+double BestRidge(const Moments& moments, const Moments& held_out, const at::Tensor& w0) {
+  double best = 0;
+  double least = std::numeric_limits<double>::infinity();
+  for (const double ridge : kRidges) {
+    const double error = SquaredError(held_out, Solve(moments, w0, ridge));
+    if (error < least) best = ridge;
+    least = std::min(least, error);
+  }
+  return best;
 }
 
 // Some sequences on their way through both models.
@@ -108,14 +129,19 @@ std::optional<DownFit> FitDown(const Transformer& student, const Teacher& teache
   const double parts = static_cast<double>(fit.tokens * config.num_hidden_layers);
   for (int layer = 0; layer < config.num_hidden_layers; ++layer) {
     Moments moments(config);
-    for (Walk& walk : walks) {
+    Moments held_out(config);
+    for (size_t i = 0; i < walks.size(); ++i) {
+      Walk& walk = walks[i];
       Advance(student, options, teacher, layer, &walk);
-      moments.Add(student.GatedHidden(walk.x, layer, options).to(at::kFloat),
-                  walk.teacher - walk.student, walk.teacher);
+      (i % kHeldOut == 1 ? held_out : moments)
+          .Add(student.GatedHidden(walk.x, layer, options).to(at::kFloat),
+               walk.teacher - walk.student, walk.teacher);
     }
     const at::Tensor down = student.Weight(TensorRole::kDown, layer).detach();
     const at::Tensor w0 = down.t().contiguous();
-    const at::Tensor w = Solve(moments, w0);
+    const double ridge = BestRidge(moments, held_out, w0);
+    moments.Add(held_out);
+    const at::Tensor w = Solve(moments, w0, ridge);
     fit.error_before += SquaredError(moments, w0) / parts;
     fit.error_after += SquaredError(moments, w) / parts;
     down.copy_(w.t());
