@@ -19,7 +19,8 @@
 namespace stocha {
 namespace {
 
-// Of the mean of the diagonal. One of them is best where tokens are few, another where they are many.
+// Of the mean of the diagonal. One of them is best where tokens are few, another where they are
+// many.
 constexpr std::array kRidges = {0.01, 0.03, 0.1, 0.3, 1.0};
 constexpr size_t kHeldOut = 8;  // one walk in so many chooses
 
@@ -64,7 +65,7 @@ at::Tensor Solve(const Moments& moments, const at::Tensor& w0, double ridge_shar
 
 // The ridge with which the solution on `moments` errs least on `held_out`.
 double BestRidge(const Moments& moments, const Moments& held_out, const at::Tensor& w0) {
-  double best = 0;
+  double best = kRidges.front();
   double least = std::numeric_limits<double>::infinity();
   for (const double ridge : kRidges) {
     const double error = SquaredError(held_out, Solve(moments, w0, ridge));
@@ -83,7 +84,7 @@ struct Walk {
 };
 
 std::vector<Walk> Start(const Transformer& student, const Teacher& teacher, const BatchOrder& order,
-                        const Recipe& recipe, int64_t step) {
+                        const Recipe& recipe) {
   std::vector<Walk> walks;
   const int64_t micro = MicroBatchSize(recipe);
   const int64_t windows = std::min((recipe.fit_tokens - 1) / recipe.sequence_length + 1,
@@ -91,7 +92,8 @@ std::vector<Walk> Start(const Transformer& student, const Teacher& teacher, cons
   for (int64_t first = 0; first < windows; first += micro) {
     const int64_t count = std::min(micro, windows - first);
     const Batch batch = ReadBatch(count, recipe.sequence_length, [&](int64_t i, auto window) {
-      order.ReadShuffled(static_cast<uint64_t>(step * recipe.batch_size + first + i), window);
+      order.ReadShuffled(static_cast<uint64_t>(recipe.steps * recipe.batch_size + first + i),
+                         window);
     });
     walks.push_back({.sequence = recipe.sequence_length,
                      .teacher = teacher.model().Embed(batch.ids),
@@ -115,7 +117,7 @@ void Advance(const Transformer& student, const ForwardOptions& options, const Te
 }  // namespace
 
 std::optional<DownFit> FitDown(const Transformer& student, const Teacher& teacher,
-                               const BatchOrder& order, const Recipe& recipe, int64_t step,
+                               const BatchOrder& order, const Recipe& recipe,
                                const FitObserver& observer) {
   const c10::NoGradGuard no_grad;
   const ModelConfig& config = student.config();
@@ -123,7 +125,7 @@ std::optional<DownFit> FitDown(const Transformer& student, const Teacher& teache
   options.activation = FinalActivation(recipe);
   options.compute_type = recipe.compute_type;
   options.weights = student.CastWeights(recipe.compute_type);
-  std::vector<Walk> walks = Start(student, teacher, order, recipe, step);
+  std::vector<Walk> walks = Start(student, teacher, order, recipe);
   DownFit fit;
   for (const Walk& walk : walks) fit.tokens += walk.student.size(0);
   const double parts = static_cast<double>(fit.tokens * config.num_hidden_layers);

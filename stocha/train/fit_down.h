@@ -19,27 +19,28 @@ namespace stocha {
 struct DownFit {
   double error_before = 0;  // had the layer kept its projection
   double error_after = 0;
-  int64_t tokens = 0;  // recipe.fit_tokens in whole windows, each window of the text at most once
+  int64_t tokens = 0;  // recipe.fit_tokens in whole windows, no more than the text has
 };
 
 // Told behind each layer how many of how many are fitted; false: stop.
 using FitObserver = std::function<bool(int layers, int of)>;
 
 // Sets every layer's down projection, from the first layer on, to the W that minimises, over
-// DownFit::tokens tokens from those that step `step` reads on,
+// DownFit::tokens tokens that follow those of the run's last step (a step that has been fitted on
+// its own tokens learns little from them),
 //
 //   sum |s + W h - t|^2 / |t|^2  +  r |W - W0|^2
 //
 // t being the teacher's residual stream behind the layer; s the student's before the layer's FFN,
 // with all that the layers fitted before it have added; h act(gate) * up of the student there, with
-// the exported model's activation; W0 the projection as it is; r a share of the mean over neurons of
-// the sum of h^2 / |t|^2 (ridge regression, solved in f64 by Cholesky's factors): the one of
+// the exported model's activation; W0 the projection as it is; r a share of the mean over neurons
+// of the sum of h^2 / |t|^2 (ridge regression, solved in f64 by Cholesky's factors): the one of
 // {0.01, 0.03, 0.1, 0.3, 1} with which the solution on seven eighths of the tokens errs least on
 // the others. So a layer makes up for what those before it got wrong, too. Takes, while it runs, 12
 // bytes * fit_tokens * hidden_size and 24 bytes * intermediate_size^2 of memory, about.
 // Nothing when `observer` (may be empty) has stopped it: the student is fitted in part then.
 std::optional<DownFit> FitDown(const Transformer& student, const Teacher& teacher,
-                               const BatchOrder& order, const Recipe& recipe, int64_t step,
+                               const BatchOrder& order, const Recipe& recipe,
                                const FitObserver& observer = {});
 
 }  // namespace stocha

@@ -38,7 +38,7 @@ std::vector<at::Tensor> Streams(const Transformer& model, const Activation& acti
   const c10::NoGradGuard no_grad;
   const int64_t windows = (recipe.fit_tokens - 1) / recipe.sequence_length + 1;
   const Batch batch = ReadBatch(windows, recipe.sequence_length, [&](int64_t i, auto window) {
-    order.ReadShuffled(static_cast<uint64_t>(i), window);
+    order.ReadShuffled(static_cast<uint64_t>(recipe.steps * recipe.batch_size + i), window);
   });
   std::vector<at::Tensor> streams;
   ForwardOptions options;
@@ -70,7 +70,7 @@ TEST_F(FitDownTest, LowersTheErrorByWhatItSays) {
   const std::vector<at::Tensor> theirs =
       Streams(of_it.model(), checkpoint.config.activation, order, recipe);
   const std::vector<at::Tensor> old = LoadWeights(checkpoint);
-  const DownFit fit = FitDown(student, of_it, order, recipe, /*step=*/0).value();
+  const DownFit fit = FitDown(student, of_it, order, recipe).value();
   const std::vector<double> after = Errors(Streams(student, {}, order, recipe), theirs);
 
   double sum_before = 0;
@@ -105,7 +105,7 @@ TEST_F(FitDownTest, NoProjectionNearbyIsBetter) {
   const Teacher of_it(checkpoint, ComputeType::kF32);
   const Transformer student(checkpoint.config, LoadWeights(checkpoint));
   const BatchOrder order(shards_, recipe.sequence_length, recipe.seed);
-  FitDown(student, of_it, order, recipe, /*step=*/0);
+  FitDown(student, of_it, order, recipe);
   const std::vector<at::Tensor> theirs =
       Streams(of_it.model(), checkpoint.config.activation, order, recipe);
   const std::vector<double> fitted = Errors(Streams(student, {}, order, recipe), theirs);
@@ -132,22 +132,22 @@ TEST_F(FitDownTest, AModelWithItsOwnActivationStays) {
   const Teacher of_it(checkpoint, ComputeType::kF32);
   const Transformer student(checkpoint.config, LoadWeights(checkpoint));
   const BatchOrder order(shards_, recipe.sequence_length, recipe.seed);
-  EXPECT_NEAR(FitDown(student, of_it, order, recipe, /*step=*/0).value().error_before, 0, 1e-6);
+  EXPECT_NEAR(FitDown(student, of_it, order, recipe).value().error_before, 0, 1e-6);
   const std::vector<at::Tensor> old = LoadWeights(checkpoint);
   for (size_t i = 0; i < old.size(); ++i) {
     EXPECT_LT((old[i] - student.weights()[i]).abs().max().item<float>(), 1e-4);
   }
 }
 
-// A window twice would say nothing new.
-TEST_F(FitDownTest, TakesEachWindowOnce) {
+// Tokens that come again would say nothing new.
+TEST_F(FitDownTest, TakesNoMoreThanTheTextHas) {
   const Checkpoint checkpoint = OpenCheckpoint(teacher());
   Recipe recipe = Pupil();
   recipe.fit_tokens = 1'000'000;
   const Teacher of_it(checkpoint, ComputeType::kF32);
   const Transformer student(checkpoint.config, LoadWeights(checkpoint));
   const BatchOrder order(shards_, recipe.sequence_length, recipe.seed);
-  const std::optional<DownFit> fit = FitDown(student, of_it, order, recipe, /*step=*/0);
+  const std::optional<DownFit> fit = FitDown(student, of_it, order, recipe);
   EXPECT_EQ(fit.value().tokens, static_cast<int64_t>(order.num_tokens()));
 }
 

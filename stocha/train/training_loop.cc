@@ -72,7 +72,7 @@ bool TrainingLoop::FitDownIfDue(const std::function<bool()>& stop_requested) {
   const int64_t step = optimizer_.step();
   if (step != FitStep(recipe_)) return true;
   const std::optional<DownFit> fit =
-      FitDown(model_, *teacher_, inputs_.train(), recipe_, step, [&](int layers, int of) {
+      FitDown(model_, *teacher_, inputs_.train(), recipe_, [&](int layers, int of) {
         observer_->OnFittedLayer(layers, of);
         return layers == of || !stop_requested || !stop_requested();
       });
