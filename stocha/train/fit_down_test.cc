@@ -29,6 +29,16 @@ class FitDownTest : public TaughtRunTest {
     return recipe;
   }
 
+  // The same as a run of its own, of which it learns layer by layer until half.
+  Recipe PupilRun(double fit_at) const {
+    Recipe recipe = Pupil();
+    recipe.model = ModelConfig{};
+    recipe.init_from = recipe.teacher = teacher();
+    recipe.layerwise_until = 0.5;
+    recipe.fit_at = fit_at;
+    return recipe;
+  }
+
   std::vector<TokenShard> shards_;
 };
 
@@ -155,12 +165,7 @@ TEST_F(FitDownTest, TakesNoMoreThanTheTextHas) {
 TEST_F(FitDownTest, TrainingFitsOnce) {
   for (const double at : {0.0, 0.5}) {
     const std::string name = at == 0 ? "start" : "half";
-    Recipe recipe = Pupil();
-    recipe.model = ModelConfig{};
-    recipe.init_from = recipe.teacher = teacher();
-    recipe.steps = 6;
-    recipe.layerwise_until = 0.5;
-    recipe.fit_at = at;
+    Recipe recipe = PupilRun(at);
     recipe.checkpoint_every = 1;
     observer_ = {};
     TrainIn(name, recipe);
@@ -182,11 +187,7 @@ TEST_F(FitDownTest, TrainingFitsOnce) {
 TEST_F(FitDownTest, StopsBehindALayer) {
   for (const double at : {0.0, 0.5}) {
     const std::string name = at == 0 ? "start" : "half";
-    Recipe recipe = Pupil();
-    recipe.model = ModelConfig{};
-    recipe.init_from = recipe.teacher = teacher();
-    recipe.layerwise_until = 0.5;
-    recipe.fit_at = at;
+    const Recipe recipe = PupilRun(at);
     TrainIn(name, recipe);
 
     observer_ = {};
