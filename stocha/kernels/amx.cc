@@ -16,7 +16,8 @@ namespace {
 
 constexpr int64_t LeastPanelVectors(bool) { return 8; }  // from which on tiles pay: half of one
 constexpr bool kHasTiles = true;
-constexpr bool ForeseesRows(bool, int64_t) { return true; }
+// A Xeon with AMX reads all rows 1.1 to 1.3 times as fast where they are fetched.
+constexpr bool ForeseesRows(bool, int64_t) { return false; }
 constexpr int64_t kFetchAhead = 4096;
 
 #include "stocha/kernels/packed.inc"
