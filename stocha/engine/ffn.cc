@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <optional>
 
 #include "stocha/base/memory.h"
 #include "stocha/engine/activate.h"
@@ -27,6 +28,16 @@ constexpr int64_t kPanelTokens = 8;
 // Measured on Zen 4 with q8_0, hidden 2048, FFN 8192 (docs/benchmarks.md).
 constexpr double kAloneCrossover = 0.7;
 constexpr double kTogetherCrossover = 0.45;
+
+// A token's blocks are taken a few at a time, the gates of all first, and then their neurons: a
+// long read breaks off less often. But a thread has its share in so many runs, that threads end
+// together.
+constexpr int kMostRunBlocks = 4;
+constexpr int kRunsPerThread = 8;
+
+int RunBlocks(int blocks, int threads, size_t tokens) {
+  return tokens == 1 ? std::clamp(blocks / (threads * kRunsPerThread), 1, kMostRunBlocks) : 1;
+}
 
 bool SkipSilent(const Workspace& ws, int layer, size_t tokens) {
   if (ws.ffn_mode != FfnMode::kAuto) return ws.ffn_mode != FfnMode::kDense;
@@ -58,9 +69,10 @@ int64_t CountFiring(const float* act, int64_t count) {
 // One block of neurons for all tokens of the pass, on one thread.
 class Block {
  public:
-  // out: [tokens, hidden_size]; the block's sums, or what they are added to.
+  // act: [tokens, kNeuronBlock], room for what the gates give. out: [tokens, hidden_size]; the
+  // block's sums, or what they are added to.
   Block(const LayerWeights& weights, int layer, std::span<const Token> tokens, int64_t block,
-        const Workspace& ws, float* out)
+        const Workspace& ws, float* act, float* out)
       : weights_(weights),
         kernels_(ws.kernels),
         tokens_(tokens),
@@ -70,6 +82,7 @@ class Block {
         neurons_(std::min(kNeuronBlock, weights.gate.rows - first_)),
         x_(ws.Normed(count_)),
         screen_width_(ws.ffn_mode == FfnMode::kScreened ? ws.screen_width : -1),
+        act_(act),
         out_(out) {}
 
   // Fills act_ and returns how many neurons fire, summed over tokens.
@@ -80,8 +93,7 @@ class Block {
     if (screen) {
       ScreenGate();
     } else {
-      Dot(kernels_, weights_.gate, {.count = neurons_, .first = first_}, x_, act_.data(),
-          kNeuronBlock);
+      Dot(kernels_, weights_.gate, {.count = neurons_, .first = first_}, x_, act_, kNeuronBlock);
       bytes_ += neurons_ * weights_.gate.RowBytes();
     }
     int64_t fired = 0;
@@ -104,7 +116,7 @@ class Block {
   // Adds to the counts of the layer's neurons, [neurons].
   void CountFired(int64_t* counts) const {
     for (int64_t t = 0; t < count_; ++t) {
-      const float* act = act_.data() + t * kNeuronBlock;
+      const float* act = act_ + t * kNeuronBlock;
       for (int64_t i = 0; i < neurons_; ++i) counts[first_ + i] += act[i] != 0 ? 1 : 0;
     }
   }
@@ -121,8 +133,8 @@ class Block {
   int64_t Dense() {
     std::fill_n(out_, count_ * weights_.up.cols, 0.0F);
     if (Alone()) {
-      RunNeurons(kernels_, weights_.up, weights_.down, {.count = neurons_, .first = first_},
-                 act_.data(), x_.quantized, out_);
+      RunNeurons(kernels_, weights_.up, weights_.down, {.count = neurons_, .first = first_}, act_,
+                 x_.quantized, out_);
       return neurons_;
     }
     std::array<int32_t, kNeuronBlock> all;
@@ -158,7 +170,7 @@ class Block {
   int64_t gate_bytes() const { return bytes_; }
 
  private:
-  float* Act(int64_t t) { return act_.data() + t * kNeuronBlock; }
+  float* Act(int64_t t) { return act_ + t * kNeuronBlock; }
   // One token of 8 bits has a kernel of its own for packed neurons.
   bool HasKernel() const { return IsPacked(weights_.up.type) && x_.fine.count == 0; }
   bool Alone() const { return count_ == 1 && HasKernel(); }
@@ -166,7 +178,7 @@ class Block {
   // act_ = the gate where its high plane says that the neuron may fire, 0 elsewhere.
   void ScreenGate() {
     std::array<float, kPassTokens * kNeuronBlock> deviation;  // [tokens, neurons]
-    Screen(kernels_, weights_.gate, {.count = neurons_, .first = first_}, x_.quantized, act_.data(),
+    Screen(kernels_, weights_.gate, {.count = neurons_, .first = first_}, x_.quantized, act_,
            deviation.data(), kNeuronBlock);
     bytes_ += neurons_ * HighPlaneBytes(weights_.gate.cols);
     std::array<bool, kNeuronBlock> read{};
@@ -267,11 +279,11 @@ class Block {
   int64_t count_;  // tokens
   int64_t first_;  // neuron
   int64_t neurons_;
-  Input x_;                                                // [tokens, hidden_size]
-  float screen_width_;                                     // below 0: not screened
-  int64_t bytes_ = 0;                                      // read of the gate
-  float* out_;                                             // [tokens, hidden_size]
-  std::array<float, kFastPassTokens * kNeuronBlock> act_;  // [tokens, neurons]
+  Input x_;             // [tokens, hidden_size]
+  float screen_width_;  // below 0: not screened
+  int64_t bytes_ = 0;   // read of the gate
+  float* act_;          // [tokens, kNeuronBlock]
+  float* out_;          // [tokens, hidden_size]
 };
 
 // ws.ffn_blocks, in one part, = down times ws.hidden.
@@ -289,28 +301,51 @@ void Ffn(const LayerWeights& weights, int layer, std::span<const Token> tokens, 
   const bool rows = weights.layout == FfnLayout::kRows;
   // Blocks of a fast pass are added up as they come, a few in a row on one thread.
   const bool fast = ws.fast_pass && !rows;
-  const int in_part = fast ? static_cast<int>(kFastPartBlocks) : 1;
+  const int run = fast ? static_cast<int>(kFastPartBlocks)
+                       : RunBlocks(blocks, ws.pool->num_threads(), tokens.size());
+  const int runs = (blocks + run - 1) / run;
   ws.ffn_in_tiles = fast;
   ws.ffn_part_tokens = static_cast<int64_t>(tokens.size());
   if (fast) ws.ffn_part_tokens = (ws.ffn_part_tokens + 15) / 16 * 16;
   const int64_t part_size = ws.ffn_part_tokens * weights.up.cols;
-  const int parts = (blocks + in_part - 1) / in_part;
-  ws.pool->ParallelFor(parts, [&](int part, int) {
-    float* out = rows ? nullptr : ws.ffn_blocks.data() + part * part_size;
-    if (fast) std::fill_n(out, part_size, 0.0F);
-    for (int index = part * in_part; index < std::min((part + 1) * in_part, blocks); ++index) {
-      Block block(weights, layer, tokens, index, ws, out);
-      ws.fired[index] = block.Gate();
-      if (!ws.neuron_fired.empty()) block.CountFired(ws.neuron_fired[layer].data());
+  const auto gate = [&](Block& block, int index) {
+    ws.fired[index] = block.Gate();
+    if (!ws.neuron_fired.empty()) block.CountFired(ws.neuron_fired[layer].data());
+  };
+  const auto count = [&](const Block& block, int index, int64_t rows_read) {
+    ws.rows_read[index] = rows_read;
+    ws.bytes[index] = block.gate_bytes() + rows_read * block.NeuronBytes();
+  };
+  ws.pool->ParallelFor(runs, [&](int task, int) {
+    const int first = task * run;
+    const int end = std::min(first + run, blocks);
+    std::array<float, kFastPassTokens * kNeuronBlock> act;
+    if (fast) {
+      float* out = ws.ffn_blocks.data() + task * part_size;
+      std::fill_n(out, part_size, 0.0F);
+      for (int index = first; index < end; ++index) {
+        Block block(weights, layer, tokens, index, ws, act.data(), out);
+        gate(block, index);
+        count(block, index, block.Fast());
+      }
+      return;
+    }
+    std::array<std::optional<Block>, kMostRunBlocks> of_run;
+    for (int index = first; index < end; ++index) {
+      float* out = rows ? nullptr : ws.ffn_blocks.data() + index * part_size;
+      float* block_act = act.data() + (index - first) * kNeuronBlock;
+      gate(of_run[index - first].emplace(weights, layer, tokens, index, ws, block_act, out), index);
+    }
+    for (int index = first; index < end; ++index) {
+      Block& block = *of_run[index - first];
       if (rows) {
         block.Hidden(ws);
-        continue;
+      } else {
+        count(block, index, skip ? block.Sparse() : block.Dense());
       }
-      ws.rows_read[index] = fast ? block.Fast() : skip ? block.Sparse() : block.Dense();
-      ws.bytes[index] = block.gate_bytes() + ws.rows_read[index] * block.NeuronBytes();
     }
   });
-  ws.ffn_parts = rows ? 1 : parts;
+  ws.ffn_parts = rows ? 1 : fast ? runs : blocks;
   LayerStats pass = {.tokens = static_cast<int64_t>(tokens.size())};
   pass.fired = std::accumulate(ws.fired.begin(), ws.fired.end(), int64_t{0});
   if (rows) {

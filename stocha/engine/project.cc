@@ -6,8 +6,10 @@ namespace stocha {
 namespace {
 
 // Tasks a thread: enough to even out threads that are held up, few enough that handing them out
-// costs nothing.
-constexpr int64_t kTasksPerThread = 4;
+// costs nothing. Many vectors are laid out anew for each task.
+constexpr int64_t kTasksPerThread = 16;
+constexpr int64_t kTasksPerThreadOfMany = 4;
+constexpr int64_t kMany = 8;             // vectors
 constexpr int64_t kRowGranularity = 32;  // a multiple of every kernel's tile
 
 int64_t RoundUp(int64_t value, int64_t multiple) {
@@ -20,7 +22,9 @@ void Project(std::span<const Projection> projections, const Input& input,
              const KernelTable& kernels, ThreadPool& pool) {
   int64_t rows = 0;
   for (const Projection& projection : projections) rows += projection.matrix->rows;
-  const int64_t chunk = RoundUp(rows / (pool.num_threads() * kTasksPerThread) + 1, kRowGranularity);
+  const int64_t tasks_per_thread = input.x.count < kMany ? kTasksPerThread : kTasksPerThreadOfMany;
+  const int64_t chunk =
+      RoundUp(rows / (pool.num_threads() * tasks_per_thread) + 1, kRowGranularity);
   const auto chunks_of = [chunk](const Projection& projection) {
     return static_cast<int>((projection.matrix->rows + chunk - 1) / chunk);
   };
