@@ -130,7 +130,8 @@ TEST(PackedKernelsTest, DotGivesTheSameBitsInEverySetAndTile) {
       SelectDot(Kernels(Isa::kScalar), format)(o.Picked(), x.Rows(Operands::kVectors),
                                                expected.data(), rows + 1);
       for (const Isa isa : EmulatedIsas()) {
-        for (const int64_t vectors : {int64_t{1}, int64_t{3}, int64_t{5}, Operands::kVectors}) {
+        for (const int64_t vectors :
+             std::initializer_list<int64_t>{1, 3, 5, 8, Operands::kVectors}) {
           std::vector<float> got(expected.size(), -7);
           SelectDot(Kernels(isa), format)(o.Picked(), x.Rows(vectors), got.data(), rows + 1);
           const size_t used = static_cast<size_t>(vectors * (rows + 1));
@@ -164,16 +165,19 @@ TEST(PackedKernelsTest, DotOfManyRowsAndVectorsGivesTheSameBitsInEverySet) {
   for (const PackedFormat format : kDotFormats) {
     const Operands o(format, RowUse::kDot, n);
     const Inputs x(Kernels(Isa::kScalar), o.x, n, Operands::kVectors);
-    const auto products = [&](Isa isa) {
-      std::vector<float> out(static_cast<size_t>(kRows * kVectors));
+    const auto products = [&](Isa isa, int64_t vectors) {
+      std::vector<float> out(static_cast<size_t>(kRows * vectors));
       SelectDot(Kernels(isa), format)(
           {.data = o.weights.data(), .stride = o.stride, .index = rows.data(), .count = kRows},
-          x.Rows(kVectors, index.data()), out.data(), kRows);
+          x.Rows(vectors, index.data()), out.data(), kRows);
       return out;
     };
-    const std::vector<float> expected = products(Isa::kScalar);
-    for (const Isa isa : EmulatedIsas()) {
-      EXPECT_TRUE(products(isa) == expected) << Name(isa, format, n);
+    for (const int64_t vectors : {int64_t{8}, kVectors}) {
+      const std::vector<float> expected = products(Isa::kScalar, vectors);
+      for (const Isa isa : EmulatedIsas()) {
+        EXPECT_TRUE(products(isa, vectors) == expected)
+            << Name(isa, format, n) << " vectors " << vectors;
+      }
     }
   }
 }
