@@ -94,6 +94,24 @@ TEST(EngineTest, EveryArchitectureGivesTheSameBits) {
   }
 }
 
+// So many blocks that one thread takes a few of them at a time.
+TEST(EngineTest, RunsOfBlocksGiveTheSameBits) {
+  ModelConfig config = SmallConfig();
+  config.intermediate_size = 33 * kNeuronBlock + 21;
+  config.num_hidden_layers = 1;
+  const RandomModel random(config);
+  const std::vector<int32_t> ids = RandomIds(config, 5);
+  const Logits expected = LogitsOf(random, ids, Parse("relu"), {}, ids.size());
+  for (const FfnMode mode : {FfnMode::kDense, FfnMode::kExact}) {
+    for (const int threads : {1, 2, 3, 8}) {
+      const Logits got =
+          LogitsOf(random, ids, Parse("relu"), {.threads = threads, .mode = mode}, 1);
+      EXPECT_EQ(got.values, expected.values) << threads << " threads";
+      EXPECT_EQ(got.stats[0].fired, expected.stats[0].fired) << threads << " threads";
+    }
+  }
+}
+
 TEST(EngineTest, WeightsInBF16AreExactToo) {
   const RandomModel random(SmallConfig(), DType::kBF16);
   const std::vector<int32_t> ids = RandomIds(random.config(), 20);
