@@ -83,7 +83,7 @@ def test_from_silu_by_way_of_draws(stocha, model, text, tmp_path):
                  "--set", schedule, "--set", "distill.layerwise_until=0.4",
                  "--set", "distill.fit_at=0.4", "--set", "distill.fit_tokens=2000", *SMALL)
     assert result.returncode == 0, result.stderr
-    assert "down projections fitted on 2016 tokens: error" in result.stderr
+    assert "projections fitted on 2016 tokens: error" in result.stderr
     steps = [line for line in metrics(output) if line["type"] == "step"]
     assert [step["loss"] is None for step in steps] == [True] * 20 + [False] * 30
     p = [step["p"] for step in steps]

@@ -175,9 +175,10 @@ void VisitDistill(R& recipe, V& v) {
           "As a fraction of all steps: until then each feed-forward layer learns the teacher's "
           "output from the teacher's input, and nothing else is trained");
   v.Field("distill.fit_tokens", recipe.fit_tokens, kAnyCount,
-          "Once, from the first layer on, every down projection is set by least squares to reach "
-          "the teacher's residual stream on so many tokens, those after the run's own, with the "
-          "exported model's activation; 0: never");
+          "Once, from the first layer on, attention's output projection (if attention is trained) "
+          "and the down projection are set by least squares to reach the teacher's residual stream "
+          "on so many tokens, those after the run's own, with the exported model's activation; 0: "
+          "never");
   v.Field("distill.fit_at", recipe.fit_at, kFraction,
           "When: as a fraction of all steps, not after `layerwise_until`");
   v.Field("distill.kl_weight", recipe.kl_weight, kFraction,

@@ -80,9 +80,9 @@ struct Recipe {
   std::string teacher;         // a model directory; empty: none
   double layerwise_until = 0;  // a fraction of all steps: until then each FFN learns the teacher's
                                // output from the teacher's input, and nothing else is trained
-  int64_t fit_tokens =
-      0;                 // > 0: on so many, once, every down projection is set by least squares to
-  double fit_at = 0;     // reach the teacher's residual stream, after this fraction of all steps
+  int64_t fit_tokens = 0;  // > 0: on so many, once, attention's output and down projections are set
+  double fit_at = 0;       // by least squares to reach the teacher's residual stream, after this
+                           // fraction of all steps
   double kl_weight = 0;  // after layerwise_until: the loss is (1 - this) cross-entropy + this * KL
 
   // [[activation]], in order.

@@ -26,7 +26,7 @@ std::vector<int64_t> ActivationSwitches(const Recipe& recipe);
 // * steps).
 bool LearnsLayerwise(const Recipe& recipe, int64_t step);
 
-// The step before which down projections are fitted; -1: never.
+// The step before which projections are fitted; -1: never.
 int64_t FitStep(const Recipe& recipe);
 
 // The steps at the end over which kWsd decays: round(decay_fraction * steps); kCosine: 0.

@@ -75,19 +75,19 @@ std::string_view RelufyDefaults() {
 sequence_length = 512      # less where the model's context is shorter
 
 [optimizer]
-learning_rate = 3e-4       # after a warm-up over a fiftieth of the steps
+learning_rate = 1.5e-4     # after a warm-up over a fiftieth of the steps
 weight_decay = 0           # the weights are where they should be but for the activation
 
 [training]
 steps = 1000
-batch_size = 8
-validate_every = 100
+batch_size = 4
+validate_every = 200
 validation_batches = 16
 export_type = "bf16"
 
 [distill]
 fit_tokens = 131072        # before the first step, in closed form: most of the way
-kl_weight = 0.5
+kl_weight = 0.25
 
 [[activation]]
 activation = "relu"

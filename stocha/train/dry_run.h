@@ -20,7 +20,7 @@ struct DryRun {
   StepCost cost;
   int64_t steps = 0;
   int64_t tokens_per_step = 0;
-  bool has_fit = false;              // a fit (fit_down.h), whose time is not in hours()
+  bool has_fit = false;              // a fit (fit_projections.h), whose time is not in hours()
   int64_t process_bytes = 0;         // of the program itself, with torch
   int64_t available_bytes = 0;       // beyond those
   std::optional<StepMemory> memory;  // none: not asked for, or not even a part of it fits

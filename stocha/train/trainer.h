@@ -37,7 +37,7 @@ class TrainingObserver {
  public:
   virtual ~TrainingObserver() = default;
   virtual void OnStart(const TrainingStart& start) = 0;
-  virtual void OnFittedLayer(int layers, int of) = 0;  // of the fit (fit_down.h), so far
+  virtual void OnFittedLayer(int layers, int of) = 0;  // of the fit (fit_projections.h), so far
   virtual void OnStep(const StepMetrics& metrics) = 0;
   virtual void OnValidation(const ValidationMetrics& metrics) = 0;
   virtual void OnCheckpoint(const std::filesystem::path& directory) = 0;

@@ -10,7 +10,7 @@
 #include "stocha/base/error.h"
 #include "stocha/recipe/schedule.h"
 #include "stocha/train/export.h"
-#include "stocha/train/fit_down.h"
+#include "stocha/train/fit_projections.h"
 #include "stocha/train/gradients.h"
 #include "stocha/train/validation.h"
 #include "stocha/train/weights.h"
@@ -56,7 +56,7 @@ TrainingResult TrainingLoop::Run(const std::function<bool()>& stop_requested) {
   last_save_ = Clock::now();
   if (optimizer_.step() == 0 && inputs_.init()) ValidateAtStart();
   while (optimizer_.step() < recipe_.steps) {
-    if (!FitDownIfDue(stop_requested)) return {.finished = false, .steps = optimizer_.step()};
+    if (!FitIfDue(stop_requested)) return {.finished = false, .steps = optimizer_.step()};
     TrainStep();
     ValidateIfDue();
     const int64_t done = optimizer_.step();
@@ -68,16 +68,16 @@ TrainingResult TrainingLoop::Run(const std::function<bool()>& stop_requested) {
   return {.finished = true, .steps = recipe_.steps};
 }
 
-bool TrainingLoop::FitDownIfDue(const std::function<bool()>& stop_requested) {
+bool TrainingLoop::FitIfDue(const std::function<bool()>& stop_requested) {
   const int64_t step = optimizer_.step();
   if (step != FitStep(recipe_)) return true;
-  const std::optional<DownFit> fit =
-      FitDown(model_, *teacher_, inputs_.train(), recipe_, [&](int layers, int of) {
+  const std::optional<ProjectionFit> fit =
+      FitProjections(model_, *teacher_, inputs_.train(), recipe_, [&](int layers, int of) {
         observer_->OnFittedLayer(layers, of);
         return layers == of || !stop_requested || !stop_requested();
       });
   if (!fit) return false;
-  std::string note = fmt::format("down projections fitted on {} tokens: error {:.4f} -> {:.4f}",
+  std::string note = fmt::format("projections fitted on {} tokens: error {:.4f} -> {:.4f}",
                                  fit->tokens, fit->error_before, fit->error_after);
   if (inputs_.validation() != nullptr) {
     const ValidationMetrics metrics =

@@ -36,7 +36,7 @@ class TrainingLoop {
   int64_t TokensPerStep() const { return recipe_.batch_size * recipe_.sequence_length; }
   // False when `stop_requested` has said so: the model is fitted in part (CheckpointDue
   // has saved what was before).
-  bool FitDownIfDue(const std::function<bool()>& stop_requested);
+  bool FitIfDue(const std::function<bool()>& stop_requested);
   void TrainStep();
   // Of the first `sequences` of a step (AccumulateGradients); the norm of all gradients beside it.
   // Throws Error unless both are finite.

@@ -94,13 +94,13 @@ at::Tensor Transformer::NormQueriesAndKeys(const at::Tensor& qkv, int layer) con
       {norm(parts[0], TensorRole::kQueryNorm), norm(parts[1], TensorRole::kKeyNorm), parts[2]}, 1);
 }
 
-at::Tensor Transformer::Attention(const at::Tensor& x, int layer, const Pass& pass) const {
+at::Tensor Transformer::Heads(const at::Tensor& x, int layer, const Pass& pass) const {
   const ComputeWeights::Layer& weights = pass.options.weights->layers[layer];
   at::Tensor qkv = Linear(x, weights.qkv, weights.qkv_bias);
   if (config_.has_qk_norm()) qkv = NormQueriesAndKeys(qkv, layer);
   const AttentionInputs inputs =
       SplitAndRotate(qkv, pass.rope, config_.num_attention_heads, config_.num_key_value_heads);
-  return Linear(CausalAttention(inputs), weights.attention_output);
+  return CausalAttention(inputs);
 }
 
 at::Tensor Transformer::GatedHidden(const at::Tensor& x, int layer,
@@ -119,17 +119,19 @@ at::Tensor Transformer::FeedForward(const at::Tensor& x, int layer,
   return Linear(GatedHidden(x, layer, options), options.weights->layers[layer].down);
 }
 
-NormedSum Transformer::BeforeFeedForward(const Stream& stream, int layer, const Pass& pass) const {
+NormedSum Transformer::BeforeAttention(const Stream& stream, int layer, const Pass& pass) const {
   const double epsilon = config_.rms_norm_eps;
-  const at::Tensor input_norm = Weight(TensorRole::kInputNorm, layer);
-  NormedSum at_attention;
-  if (stream.delta.defined()) {
-    at_attention = AddRmsNorm(stream.x, stream.delta, input_norm, epsilon);
-  } else {
-    at_attention = {stream.x, RmsNorm(stream.x, input_norm, epsilon, pass.type)};
-  }
-  return AddRmsNorm(at_attention.sum, Attention(at_attention.normed, layer, pass),
-                    Weight(TensorRole::kPostAttentionNorm, layer), epsilon);
+  const at::Tensor norm = Weight(TensorRole::kInputNorm, layer);
+  if (stream.delta.defined()) return AddRmsNorm(stream.x, stream.delta, norm, epsilon);
+  return {stream.x, RmsNorm(stream.x, norm, epsilon, pass.type)};
+}
+
+NormedSum Transformer::BeforeFeedForward(const Stream& stream, int layer, const Pass& pass) const {
+  const NormedSum at_attention = BeforeAttention(stream, layer, pass);
+  const at::Tensor y = Linear(Heads(at_attention.normed, layer, pass),
+                              pass.options.weights->layers[layer].attention_output);
+  return AddRmsNorm(at_attention.sum, y, Weight(TensorRole::kPostAttentionNorm, layer),
+                    config_.rms_norm_eps);
 }
 
 Transformer::Stream Transformer::Block(const Stream& stream, int layer, const Pass& pass) const {
@@ -160,6 +162,12 @@ Transformer::Pass Transformer::MakePass(int64_t sequence, const ForwardOptions& 
   return {.options = options,
           .rope = MakeRopeTables(sequence),
           .type = ScalarTypeOf(options.compute_type)};
+}
+
+at::Tensor Transformer::Heads(const at::Tensor& stream, int64_t sequence, int layer,
+                              const ForwardOptions& options) const {
+  const Pass pass = MakePass(sequence, options);
+  return Heads(BeforeAttention({stream, {}}, layer, pass).normed, layer, pass);
 }
 
 NormedSum Transformer::BeforeFeedForward(const at::Tensor& stream, int64_t sequence, int layer,

@@ -88,8 +88,11 @@ class Transformer {
   // A pass layer by layer, for those who need to stand between two; options.weights must be set.
   // The f32 residual stream before the first layer, [tokens, hidden_size]:
   at::Tensor Embed(const at::Tensor& ids) const;
-  // The stream that layer `layer` adds its FFN's output to, and that FFN's input. stream: with all
-  // that the layers before have added; sequence: tokens of each.
+  // What layer `layer`'s heads read, one beside the other, [tokens, q_size] of the compute type.
+  // stream: with all that the layers before have added; sequence: tokens of each.
+  at::Tensor Heads(const at::Tensor& stream, int64_t sequence, int layer,
+                   const ForwardOptions& options) const;
+  // The stream, likewise, that the layer adds its FFN's output to, and that FFN's input.
   NormedSum BeforeFeedForward(const at::Tensor& stream, int64_t sequence, int layer,
                               const ForwardOptions& options) const;
 
@@ -118,11 +121,12 @@ class Transformer {
   Pass MakePass(int64_t sequence, const ForwardOptions& options) const;
   at::Tensor CastFused(std::initializer_list<TensorRole> roles, int layer,
                        at::ScalarType type) const;
+  NormedSum BeforeAttention(const Stream& stream, int layer, const Pass& pass) const;
   NormedSum BeforeFeedForward(const Stream& stream, int layer, const Pass& pass) const;
   Stream Block(const Stream& stream, int layer, const Pass& pass) const;
   Stream CheckpointedBlock(const Stream& stream, int layer, const Pass& pass) const;
-  // x: [tokens, hidden_size] of the compute type, normed. Returns the same shape.
-  at::Tensor Attention(const at::Tensor& x, int layer, const Pass& pass) const;
+  // x: [tokens, hidden_size] of the compute type, normed. Returns [tokens, q_size].
+  at::Tensor Heads(const at::Tensor& x, int layer, const Pass& pass) const;
   // [tokens, q_size + 2 * kv_size], each head of q and k normed (Qwen3).
   at::Tensor NormQueriesAndKeys(const at::Tensor& qkv, int layer) const;
 

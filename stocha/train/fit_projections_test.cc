@@ -1,4 +1,4 @@
-#include "stocha/train/fit_down.h"
+#include "stocha/train/fit_projections.h"
 
 #include <ATen/TensorOperators.h>
 #include <c10/core/GradMode.h>
@@ -17,9 +17,9 @@
 namespace stocha {
 namespace {
 
-class FitDownTest : public TaughtRunTest {
+class FitProjectionsTest : public TaughtRunTest {
  protected:
-  FitDownTest() : shards_(OpenShards(TinyRecipe().train)) {}
+  FitProjectionsTest() : shards_(OpenShards(TinyRecipe().train)) {}
 
   Recipe Pupil() const {
     Recipe recipe = TinyRecipe();
@@ -42,7 +42,8 @@ class FitDownTest : public TaughtRunTest {
   std::vector<TokenShard> shards_;
 };
 
-// The residual stream behind each layer, on the tokens of the fit.
+// The residual stream behind each layer's attention and behind its FFN, in turn, on the tokens of
+// the fit.
 std::vector<at::Tensor> Streams(const Transformer& model, const Activation& activation,
                                 const BatchOrder& order, const Recipe& recipe) {
   const c10::NoGradGuard no_grad;
@@ -55,12 +56,21 @@ std::vector<at::Tensor> Streams(const Transformer& model, const Activation& acti
   options.activation = activation;
   options.weights = model.CastWeights(ComputeType::kF32);
   options.feed_forward_observer = [&](int, const at::Tensor&, const at::Tensor& y,
-                                      const at::Tensor& stream) { streams.push_back(stream + y); };
+                                      const at::Tensor& stream) {
+    streams.push_back(stream);
+    streams.push_back(stream + y);
+  };
   model.Hidden(batch.ids, options);
   return streams;
 }
 
-// |ours - theirs|^2 / |theirs|^2 behind each layer, the mean over tokens.
+// Of the stream that a projection writes to, in Streams; -1: another weight.
+int StreamOf(const TensorSpec& spec) {
+  if (spec.role == TensorRole::kAttentionOutput) return 2 * spec.layer;
+  return spec.role == TensorRole::kDown ? 2 * spec.layer + 1 : -1;
+}
+
+// |ours - theirs|^2 / |theirs|^2 at each, the mean over tokens.
 std::vector<double> Errors(const std::vector<at::Tensor>& ours,
                            const std::vector<at::Tensor>& theirs) {
   std::vector<double> errors;
@@ -71,7 +81,7 @@ std::vector<double> Errors(const std::vector<at::Tensor>& ours,
   return errors;
 }
 
-TEST_F(FitDownTest, LowersTheErrorByWhatItSays) {
+TEST_F(FitProjectionsTest, LowersTheErrorByWhatItSays) {
   const Checkpoint checkpoint = OpenCheckpoint(teacher());
   const Recipe recipe = Pupil();
   const Teacher of_it(checkpoint, ComputeType::kF32);
@@ -80,48 +90,67 @@ TEST_F(FitDownTest, LowersTheErrorByWhatItSays) {
   const std::vector<at::Tensor> theirs =
       Streams(of_it.model(), checkpoint.config.activation, order, recipe);
   const std::vector<at::Tensor> old = LoadWeights(checkpoint);
-  const DownFit fit = FitDown(student, of_it, order, recipe).value();
+  const ProjectionFit fit = FitProjections(student, of_it, order, recipe).value();
   const std::vector<double> after = Errors(Streams(student, {}, order, recipe), theirs);
 
   double sum_before = 0;
   double sum_after = 0;
   const int layers = student.config().num_hidden_layers;
-  for (int layer = 0; layer < layers; ++layer) {
-    // The layers before it fitted, it and those behind it as they were.
+  for (int stream = 1; stream < 2 * layers; ++stream) {
+    // What writes to the streams before it fitted, all else as it was.
     std::vector<at::Tensor> weights;
     for (size_t i = 0; i < old.size(); ++i) {
-      const bool fitted = student.specs()[i].layer < layer;
+      const bool fitted = StreamOf(student.specs()[i]) < stream;
       weights.push_back(fitted ? student.weights()[i].detach().clone() : old[i].clone());
     }
     const Transformer partly(checkpoint.config, weights);
-    const double before = Errors(Streams(partly, {}, order, recipe), theirs)[layer];
-    EXPECT_LT(after[layer], 0.7 * before) << layer;
+    const double before = Errors(Streams(partly, {}, order, recipe), theirs)[stream];
+    EXPECT_LT(after[stream], (stream % 2 == 0 ? 0.99 : 0.7) * before) << stream;
+    if (stream % 2 == 0) continue;  // told of FFNs alone
     sum_before += before / layers;
-    sum_after += after[layer] / layers;
+    sum_after += after[stream] / layers;
   }
   EXPECT_NEAR(fit.error_before, sum_before, 1e-3 * sum_before);
   EXPECT_NEAR(fit.error_after, sum_after, 1e-3 * sum_before);
+  for (size_t i = 0; i < old.size(); ++i) {
+    // Nothing is wrong before the first FFN.
+    if (StreamOf(student.specs()[i]) == 0) continue;
+    const bool same = old[i].equal(student.weights()[i]);
+    EXPECT_EQ(same, StreamOf(student.specs()[i]) < 0) << student.specs()[i].name;
+  }
+}
+
+TEST_F(FitProjectionsTest, LeavesAttentionThatIsNotTrained) {
+  const Checkpoint checkpoint = OpenCheckpoint(teacher());
+  Recipe recipe = Pupil();
+  recipe.train_only = {WeightGroup::kDown};
+  const Teacher of_it(checkpoint, ComputeType::kF32);
+  const Transformer student(checkpoint.config, LoadWeights(checkpoint));
+  const BatchOrder order(shards_, recipe.sequence_length, recipe.seed);
+  const ProjectionFit fit = FitProjections(student, of_it, order, recipe).value();
+  EXPECT_LT(fit.error_after, 0.7 * fit.error_before);
+  const std::vector<at::Tensor> old = LoadWeights(checkpoint);
   for (size_t i = 0; i < old.size(); ++i) {
     const bool same = old[i].equal(student.weights()[i]);
     EXPECT_EQ(same, student.specs()[i].role != TensorRole::kDown) << student.specs()[i].name;
   }
 }
 
-// Near the fit no direction leads down: whatever is added to a projection, the error behind its
-// layer grows, but for what the ridge has kept back.
-TEST_F(FitDownTest, NoProjectionNearbyIsBetter) {
+// Near the fit no direction leads down: whatever is added to a projection, the error behind it
+// grows, but for what the ridge has kept back.
+TEST_F(FitProjectionsTest, NoProjectionNearbyIsBetter) {
   const Checkpoint checkpoint = OpenCheckpoint(teacher());
   const Recipe recipe = Pupil();
   const Teacher of_it(checkpoint, ComputeType::kF32);
   const Transformer student(checkpoint.config, LoadWeights(checkpoint));
   const BatchOrder order(shards_, recipe.sequence_length, recipe.seed);
-  FitDown(student, of_it, order, recipe);
+  FitProjections(student, of_it, order, recipe);
   const std::vector<at::Tensor> theirs =
       Streams(of_it.model(), checkpoint.config.activation, order, recipe);
   const std::vector<double> fitted = Errors(Streams(student, {}, order, recipe), theirs);
   for (size_t i = 0; i < student.specs().size(); ++i) {
-    if (student.specs()[i].role != TensorRole::kDown) continue;
-    const int layer = student.specs()[i].layer;
+    const int stream = StreamOf(student.specs()[i]);
+    if (stream < 0) continue;
     for (const float sign : {-1.0f, 1.0f}) {
       std::vector<at::Tensor> weights;
       for (const at::Tensor& weight : student.weights()) weights.push_back(weight.detach().clone());
@@ -130,19 +159,20 @@ TEST_F(FitDownTest, NoProjectionNearbyIsBetter) {
         values[j] += sign * 0.02f * std::sin(static_cast<float>(7 * j));
       }
       const Transformer moved(checkpoint.config, weights);
-      EXPECT_GT(Errors(Streams(moved, {}, order, recipe), theirs)[layer], fitted[layer]) << layer;
+      EXPECT_GT(Errors(Streams(moved, {}, order, recipe), theirs)[stream], fitted[stream])
+          << stream;
     }
   }
 }
 
-TEST_F(FitDownTest, AModelWithItsOwnActivationStays) {
+TEST_F(FitProjectionsTest, AModelWithItsOwnActivationStays) {
   const Checkpoint checkpoint = OpenCheckpoint(teacher());
   Recipe recipe = Pupil();
   recipe.activation = {{.until = 1, .activation = {.kind = ActivationKind::kSilu}}};
   const Teacher of_it(checkpoint, ComputeType::kF32);
   const Transformer student(checkpoint.config, LoadWeights(checkpoint));
   const BatchOrder order(shards_, recipe.sequence_length, recipe.seed);
-  EXPECT_NEAR(FitDown(student, of_it, order, recipe).value().error_before, 0, 1e-6);
+  EXPECT_NEAR(FitProjections(student, of_it, order, recipe).value().error_before, 0, 1e-6);
   const std::vector<at::Tensor> old = LoadWeights(checkpoint);
   for (size_t i = 0; i < old.size(); ++i) {
     EXPECT_LT((old[i] - student.weights()[i]).abs().max().item<float>(), 1e-4);
@@ -150,19 +180,19 @@ TEST_F(FitDownTest, AModelWithItsOwnActivationStays) {
 }
 
 // Tokens that come again would say nothing new.
-TEST_F(FitDownTest, TakesNoMoreThanTheTextHas) {
+TEST_F(FitProjectionsTest, TakesNoMoreThanTheTextHas) {
   const Checkpoint checkpoint = OpenCheckpoint(teacher());
   Recipe recipe = Pupil();
   recipe.fit_tokens = 1'000'000;
   const Teacher of_it(checkpoint, ComputeType::kF32);
   const Transformer student(checkpoint.config, LoadWeights(checkpoint));
   const BatchOrder order(shards_, recipe.sequence_length, recipe.seed);
-  const std::optional<DownFit> fit = FitDown(student, of_it, order, recipe);
+  const std::optional<ProjectionFit> fit = FitProjections(student, of_it, order, recipe);
   EXPECT_EQ(fit.value().tokens, static_cast<int64_t>(order.num_tokens()));
 }
 
 // At the start, and between two phases; a run that is cut just there ends with the same bits.
-TEST_F(FitDownTest, TrainingFitsOnce) {
+TEST_F(FitProjectionsTest, TrainingFitsOnce) {
   for (const double at : {0.0, 0.5}) {
     const std::string name = at == 0 ? "start" : "half";
     Recipe recipe = PupilRun(at);
@@ -171,7 +201,7 @@ TEST_F(FitDownTest, TrainingFitsOnce) {
     TrainIn(name, recipe);
     int notes = 0;
     for (const std::string& note : observer_.notes) {
-      notes += note.find("down projections fitted on 600 tokens") != std::string::npos ? 1 : 0;
+      notes += note.find("projections fitted on 600 tokens") != std::string::npos ? 1 : 0;
     }
     EXPECT_EQ(notes, 1);
     EXPECT_EQ(observer_.fitted_layers, (std::vector<int>{1, 2}));
@@ -184,7 +214,7 @@ TEST_F(FitDownTest, TrainingFitsOnce) {
 
 // A run that is stopped behind the first of two layers goes on from before the fit, at the start
 // and in the middle, where nothing but the fit asks for a checkpoint.
-TEST_F(FitDownTest, StopsBehindALayer) {
+TEST_F(FitProjectionsTest, StopsBehindALayer) {
   for (const double at : {0.0, 0.5}) {
     const std::string name = at == 0 ? "start" : "half";
     const Recipe recipe = PupilRun(at);
