@@ -79,7 +79,7 @@ learning_rate = 1.5e-4     # after a warm-up over a fiftieth of the steps
 weight_decay = 0           # the weights are where they should be but for the activation
 
 [training]
-steps = 1000
+steps = 2000
 batch_size = 4
 validate_every = 200
 validation_batches = 16

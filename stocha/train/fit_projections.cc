@@ -80,9 +80,10 @@ double BestRidge(const Moments& moments, const Moments& held_out, const at::Tens
 // A projection's regression, from the first tokens to the weights.
 class Regression {
  public:
-  // weight: [hidden_size, inputs], f32, which Solve sets.
-  explicit Regression(at::Tensor weight)
+  // weight: [hidden_size, inputs], f32; cast: its copy in the compute type. Solve sets both.
+  Regression(at::Tensor weight, at::Tensor* cast)
       : weight_(std::move(weight)),
+        cast_(cast),
         moments_(weight_.size(1), weight_.size(0)),
         held_out_(weight_.size(1), weight_.size(0)) {}
 
@@ -98,11 +99,13 @@ class Regression {
     moments_.Add(held_out_);
     const at::Tensor w = RidgeSolution(moments_, w0, ridge);
     weight_.copy_(w.t());
+    *cast_ = weight_.to(cast_->scalar_type());
     return {SquaredError(moments_, w0), SquaredError(moments_, w)};
   }
 
  private:
   at::Tensor weight_;
+  at::Tensor* cast_;
   Moments moments_;
   Moments held_out_;
 };
@@ -160,14 +163,10 @@ class Fitting {
   }
 
  private:
-  at::Tensor Weight(TensorRole role, int layer) const {
-    return student_.Weight(role, layer).detach();
-  }
-
   // Takes the teacher behind the layer.
   void FitAttention(int layer) {
-    const at::Tensor weight = Weight(TensorRole::kAttentionOutput, layer);
-    Regression regression(weight);
+    Regression regression(student_.Weight(TensorRole::kAttentionOutput, layer).detach(),
+                          &weights_->layers[layer].attention_output);
     for (size_t i = 0; i < walks_.size(); ++i) {
       Walk& walk = walks_[i];
       const Transformer& model = teacher_.model();
@@ -179,16 +178,13 @@ class Fitting {
       }
       walk.teacher = theirs.sum + model.FeedForward(theirs.normed, layer, teacher_.options());
     }
-    if (!fits_attention_) return;
-    regression.Solve();
-    at::Tensor& cast = weights_->layers[layer].attention_output;
-    cast = weight.to(cast.scalar_type());
+    if (fits_attention_) regression.Solve();
   }
 
   // Takes the student behind the layer.
   void FitFeedForward(int layer) {
-    const at::Tensor weight = Weight(TensorRole::kDown, layer);
-    Regression regression(weight);
+    Regression regression(student_.Weight(TensorRole::kDown, layer).detach(),
+                          &weights_->layers[layer].down);
     for (size_t i = 0; i < walks_.size(); ++i) {
       Walk& walk = walks_[i];
       const NormedSum ours =
@@ -201,8 +197,6 @@ class Fitting {
     const auto parts = static_cast<double>(fit_.tokens * student_.config().num_hidden_layers);
     fit_.error_before += before / parts;
     fit_.error_after += after / parts;
-    at::Tensor& cast = weights_->layers[layer].down;
-    cast = weight.to(cast.scalar_type());
     for (Walk& walk : walks_) {  // computes h again, which is larger than x to keep
       walk.student.add_(student_.FeedForward(walk.x, layer, options_));
     }
