@@ -120,6 +120,22 @@ TEST_F(FitProjectionsTest, LowersTheErrorByWhatItSays) {
   }
 }
 
+// Where the weights in use are copies of the master weights, what is fitted must reach them: the
+// layer behind starts from it.
+TEST_F(FitProjectionsTest, FitsInBf16AsInF32) {
+  const Checkpoint checkpoint = OpenCheckpoint(teacher());
+  Recipe recipe = Pupil();
+  const BatchOrder order(shards_, recipe.sequence_length, recipe.seed);
+  std::vector<ProjectionFit> fits;
+  for (const ComputeType type : {ComputeType::kF32, ComputeType::kBF16}) {
+    recipe.compute_type = type;
+    const Teacher of_it(checkpoint, type);
+    const Transformer student(checkpoint.config, LoadWeights(checkpoint));
+    fits.push_back(FitProjections(student, of_it, order, recipe).value());
+  }
+  EXPECT_NEAR(fits[1].error_before, fits[0].error_before, 0.05 * fits[0].error_before);
+}
+
 TEST_F(FitProjectionsTest, LeavesAttentionThatIsNotTrained) {
   const Checkpoint checkpoint = OpenCheckpoint(teacher());
   Recipe recipe = Pupil();
