@@ -1,6 +1,7 @@
 """The shell scripts, as text."""
 
 import re
+import subprocess
 
 
 def test_no_script_pipes_into_what_stops_reading(repo):
@@ -11,3 +12,9 @@ def test_no_script_pipes_into_what_stops_reading(repo):
     for path in scripts:
         for line in path.read_text().splitlines():
             assert not re.search(r"\|\s*(head|grep (-\w+ )*-\w*q)\b", line.partition(" # ")[0]), f"{path.name}: {line}"
+
+
+def test_lint_refuses_flags_that_it_does_not_know(repo):
+    result = subprocess.run([repo / "scripts/lint", "--fix"], capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "scripts/lint: got '--fix', expected nothing or --format\n"

@@ -39,7 +39,8 @@ TEST(Relufy, TheDefaultsFitAndEndInReluWithATeacher) {
   EXPECT_EQ(recipe.teacher, "/m");
   EXPECT_EQ(recipe.train, std::vector<std::string>{"/run/train.tokens"});
   EXPECT_EQ(recipe.validation, std::vector<std::string>{"/run/validation.tokens"});
-  EXPECT_EQ(recipe.steps * recipe.batch_size * 512, 4'096'000);  // as --help says of --tokens
+  // As --help says of --tokens.
+  EXPECT_EQ(recipe.steps * recipe.batch_size * recipe.sequence_length, 4'096'000);
   EXPECT_EQ(FitStep(recipe), 0);
   EXPECT_GT(recipe.kl_weight, 0);
   EXPECT_EQ(ToString(ActivationAt(recipe, recipe.steps - 1)), "relu");

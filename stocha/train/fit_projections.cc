@@ -115,7 +115,7 @@ struct Walk {
   int64_t sequence;    // tokens of each
   at::Tensor teacher;  // its stream, f32
   at::Tensor student;
-  at::Tensor x;  // the input of the student's FFN
+  at::Tensor x;  // what the student's heads have read in a layer, then its FFN's input
 };
 
 std::vector<Walk> Start(const Transformer& student, const Teacher& teacher, const BatchOrder& order,
@@ -165,17 +165,16 @@ class Fitting {
  private:
   // Takes the teacher behind the layer.
   void FitAttention(int layer) {
+    const Transformer& model = teacher_.model();
     Regression regression(student_.Weight(TensorRole::kAttentionOutput, layer).detach(),
                           &weights_->layers[layer].attention_output);
     for (size_t i = 0; i < walks_.size(); ++i) {
       Walk& walk = walks_[i];
-      const Transformer& model = teacher_.model();
-      const NormedSum theirs =
-          model.BeforeFeedForward(walk.teacher, walk.sequence, layer, teacher_.options());
-      if (fits_attention_) {
-        const at::Tensor heads = student_.Heads(walk.student, walk.sequence, layer, options_);
-        regression.Add(i, heads, walk.student, theirs.sum);
-      }
+      const NormedSum theirs = model.BeforeFeedForward(
+          walk.teacher, model.Heads(walk.teacher, walk.sequence, layer, teacher_.options()), layer,
+          teacher_.options());
+      walk.x = student_.Heads(walk.student, walk.sequence, layer, options_);
+      if (fits_attention_) regression.Add(i, walk.x, walk.student, theirs.sum);
       walk.teacher = theirs.sum + model.FeedForward(theirs.normed, layer, teacher_.options());
     }
     if (fits_attention_) regression.Solve();
@@ -187,8 +186,7 @@ class Fitting {
                           &weights_->layers[layer].down);
     for (size_t i = 0; i < walks_.size(); ++i) {
       Walk& walk = walks_[i];
-      const NormedSum ours =
-          student_.BeforeFeedForward(walk.student, walk.sequence, layer, options_);
+      const NormedSum ours = student_.BeforeFeedForward(walk.student, walk.x, layer, options_);
       walk.student = ours.sum;
       walk.x = ours.normed;
       regression.Add(i, student_.GatedHidden(walk.x, layer, options_), walk.student, walk.teacher);

@@ -39,6 +39,21 @@ class FitProjectionsTest : public TaughtRunTest {
     return recipe;
   }
 
+  // A trained model that teaches, and the same again to be fitted.
+  struct Pair {
+    Pair(const std::string& model, ComputeType type)
+        : checkpoint(OpenCheckpoint(model)),
+          teacher(checkpoint, type),
+          student(checkpoint.config, LoadWeights(checkpoint)) {}
+    Checkpoint checkpoint;
+    Teacher teacher;
+    Transformer student;
+  };
+  Pair OpenPair(ComputeType type = ComputeType::kF32) const { return {teacher(), type}; }
+  BatchOrder Order(const Recipe& recipe) const {
+    return {shards_, recipe.sequence_length, recipe.seed};
+  }
+
   std::vector<TokenShard> shards_;
 };
 
@@ -82,11 +97,9 @@ std::vector<double> Errors(const std::vector<at::Tensor>& ours,
 }
 
 TEST_F(FitProjectionsTest, LowersTheErrorByWhatItSays) {
-  const Checkpoint checkpoint = OpenCheckpoint(teacher());
   const Recipe recipe = Pupil();
-  const Teacher of_it(checkpoint, ComputeType::kF32);
-  const Transformer student(checkpoint.config, LoadWeights(checkpoint));
-  const BatchOrder order(shards_, recipe.sequence_length, recipe.seed);
+  const BatchOrder order = Order(recipe);
+  const auto [checkpoint, of_it, student] = OpenPair();
   const std::vector<at::Tensor> theirs =
       Streams(of_it.model(), checkpoint.config.activation, order, recipe);
   const std::vector<at::Tensor> old = LoadWeights(checkpoint);
@@ -123,26 +136,22 @@ TEST_F(FitProjectionsTest, LowersTheErrorByWhatItSays) {
 // Where the weights in use are copies of the master weights, what is fitted must reach them: the
 // layer behind starts from it.
 TEST_F(FitProjectionsTest, FitsInBf16AsInF32) {
-  const Checkpoint checkpoint = OpenCheckpoint(teacher());
   Recipe recipe = Pupil();
-  const BatchOrder order(shards_, recipe.sequence_length, recipe.seed);
+  const BatchOrder order = Order(recipe);
   std::vector<ProjectionFit> fits;
   for (const ComputeType type : {ComputeType::kF32, ComputeType::kBF16}) {
     recipe.compute_type = type;
-    const Teacher of_it(checkpoint, type);
-    const Transformer student(checkpoint.config, LoadWeights(checkpoint));
+    const auto [checkpoint, of_it, student] = OpenPair(type);
     fits.push_back(FitProjections(student, of_it, order, recipe).value());
   }
   EXPECT_NEAR(fits[1].error_before, fits[0].error_before, 0.05 * fits[0].error_before);
 }
 
 TEST_F(FitProjectionsTest, LeavesAttentionThatIsNotTrained) {
-  const Checkpoint checkpoint = OpenCheckpoint(teacher());
   Recipe recipe = Pupil();
   recipe.train_only = {WeightGroup::kDown};
-  const Teacher of_it(checkpoint, ComputeType::kF32);
-  const Transformer student(checkpoint.config, LoadWeights(checkpoint));
-  const BatchOrder order(shards_, recipe.sequence_length, recipe.seed);
+  const BatchOrder order = Order(recipe);
+  const auto [checkpoint, of_it, student] = OpenPair();
   const ProjectionFit fit = FitProjections(student, of_it, order, recipe).value();
   EXPECT_LT(fit.error_after, 0.7 * fit.error_before);
   const std::vector<at::Tensor> old = LoadWeights(checkpoint);
@@ -155,11 +164,9 @@ TEST_F(FitProjectionsTest, LeavesAttentionThatIsNotTrained) {
 // Near the fit no direction leads down: whatever is added to a projection, the error behind it
 // grows, but for what the ridge has kept back.
 TEST_F(FitProjectionsTest, NoProjectionNearbyIsBetter) {
-  const Checkpoint checkpoint = OpenCheckpoint(teacher());
   const Recipe recipe = Pupil();
-  const Teacher of_it(checkpoint, ComputeType::kF32);
-  const Transformer student(checkpoint.config, LoadWeights(checkpoint));
-  const BatchOrder order(shards_, recipe.sequence_length, recipe.seed);
+  const BatchOrder order = Order(recipe);
+  const auto [checkpoint, of_it, student] = OpenPair();
   FitProjections(student, of_it, order, recipe);
   const std::vector<at::Tensor> theirs =
       Streams(of_it.model(), checkpoint.config.activation, order, recipe);
@@ -182,12 +189,10 @@ TEST_F(FitProjectionsTest, NoProjectionNearbyIsBetter) {
 }
 
 TEST_F(FitProjectionsTest, AModelWithItsOwnActivationStays) {
-  const Checkpoint checkpoint = OpenCheckpoint(teacher());
   Recipe recipe = Pupil();
   recipe.activation = {{.until = 1, .activation = {.kind = ActivationKind::kSilu}}};
-  const Teacher of_it(checkpoint, ComputeType::kF32);
-  const Transformer student(checkpoint.config, LoadWeights(checkpoint));
-  const BatchOrder order(shards_, recipe.sequence_length, recipe.seed);
+  const BatchOrder order = Order(recipe);
+  const auto [checkpoint, of_it, student] = OpenPair();
   EXPECT_NEAR(FitProjections(student, of_it, order, recipe).value().error_before, 0, 1e-6);
   const std::vector<at::Tensor> old = LoadWeights(checkpoint);
   for (size_t i = 0; i < old.size(); ++i) {
@@ -197,12 +202,10 @@ TEST_F(FitProjectionsTest, AModelWithItsOwnActivationStays) {
 
 // Tokens that come again would say nothing new.
 TEST_F(FitProjectionsTest, TakesNoMoreThanTheTextHas) {
-  const Checkpoint checkpoint = OpenCheckpoint(teacher());
   Recipe recipe = Pupil();
   recipe.fit_tokens = 1'000'000;
-  const Teacher of_it(checkpoint, ComputeType::kF32);
-  const Transformer student(checkpoint.config, LoadWeights(checkpoint));
-  const BatchOrder order(shards_, recipe.sequence_length, recipe.seed);
+  const BatchOrder order = Order(recipe);
+  const auto [checkpoint, of_it, student] = OpenPair();
   const std::optional<ProjectionFit> fit = FitProjections(student, of_it, order, recipe);
   EXPECT_EQ(fit.value().tokens, static_cast<int64_t>(order.num_tokens()));
 }

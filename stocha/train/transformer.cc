@@ -126,16 +126,16 @@ NormedSum Transformer::BeforeAttention(const Stream& stream, int layer, const Pa
   return {stream.x, RmsNorm(stream.x, norm, epsilon, pass.type)};
 }
 
-NormedSum Transformer::BeforeFeedForward(const Stream& stream, int layer, const Pass& pass) const {
-  const NormedSum at_attention = BeforeAttention(stream, layer, pass);
-  const at::Tensor y = Linear(Heads(at_attention.normed, layer, pass),
-                              pass.options.weights->layers[layer].attention_output);
-  return AddRmsNorm(at_attention.sum, y, Weight(TensorRole::kPostAttentionNorm, layer),
-                    config_.rms_norm_eps);
+NormedSum Transformer::BeforeFeedForward(const at::Tensor& stream, const at::Tensor& heads,
+                                         int layer, const ForwardOptions& options) const {
+  return AddRmsNorm(stream, Linear(heads, options.weights->layers[layer].attention_output),
+                    Weight(TensorRole::kPostAttentionNorm, layer), config_.rms_norm_eps);
 }
 
 Transformer::Stream Transformer::Block(const Stream& stream, int layer, const Pass& pass) const {
-  const NormedSum at_ffn = BeforeFeedForward(stream, layer, pass);
+  const NormedSum at_attention = BeforeAttention(stream, layer, pass);
+  const NormedSum at_ffn = BeforeFeedForward(
+      at_attention.sum, Heads(at_attention.normed, layer, pass), layer, pass.options);
   const at::Tensor y = FeedForward(at_ffn.normed, layer, pass.options);
   if (pass.options.feed_forward_observer) {
     pass.options.feed_forward_observer(layer, at_ffn.normed, y, at_ffn.sum);
@@ -168,11 +168,6 @@ at::Tensor Transformer::Heads(const at::Tensor& stream, int64_t sequence, int la
                               const ForwardOptions& options) const {
   const Pass pass = MakePass(sequence, options);
   return Heads(BeforeAttention({stream, {}}, layer, pass).normed, layer, pass);
-}
-
-NormedSum Transformer::BeforeFeedForward(const at::Tensor& stream, int64_t sequence, int layer,
-                                         const ForwardOptions& options) const {
-  return BeforeFeedForward(Stream{stream, {}}, layer, MakePass(sequence, options));
 }
 
 at::Tensor Transformer::Hidden(const at::Tensor& ids, const ForwardOptions& options) const {

@@ -92,8 +92,9 @@ class Transformer {
   // stream: with all that the layers before have added; sequence: tokens of each.
   at::Tensor Heads(const at::Tensor& stream, int64_t sequence, int layer,
                    const ForwardOptions& options) const;
-  // The stream, likewise, that the layer adds its FFN's output to, and that FFN's input.
-  NormedSum BeforeFeedForward(const at::Tensor& stream, int64_t sequence, int layer,
+  // With what its heads have read: the stream that the layer adds its FFN's output to, and that
+  // FFN's input.
+  NormedSum BeforeFeedForward(const at::Tensor& stream, const at::Tensor& heads, int layer,
                               const ForwardOptions& options) const;
 
   // Of one layer: x as FeedForwardObserver has it; act(gate) * up, [tokens, intermediate_size], and
@@ -122,7 +123,6 @@ class Transformer {
   at::Tensor CastFused(std::initializer_list<TensorRole> roles, int layer,
                        at::ScalarType type) const;
   NormedSum BeforeAttention(const Stream& stream, int layer, const Pass& pass) const;
-  NormedSum BeforeFeedForward(const Stream& stream, int layer, const Pass& pass) const;
   Stream Block(const Stream& stream, int layer, const Pass& pass) const;
   Stream CheckpointedBlock(const Stream& stream, int layer, const Pass& pass) const;
   // x: [tokens, hidden_size] of the compute type, normed. Returns [tokens, q_size].
